@@ -1,0 +1,88 @@
+"""Bases of every component's `Options`: strict types, bounds, no unknown key.
+
+Defaults live in `conf/*.yaml` alone, so that what `--cfg job` prints is the whole truth; a key
+without a default here must therefore be in the YAML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+
+class Options(BaseModel):
+    """Strict and frozen: `"3"` is no int, `true` no number, an unknown key no key."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data under the names that users type (`lambda`, not `lambda_`)."""
+        return self.model_dump(by_alias=True, mode="json")
+
+
+def _expand(value: Any) -> Any:
+    if isinstance(value, str | Path) and str(value):
+        return Path(value).expanduser().absolute()
+    raise ValueError("must be a path")
+
+
+def _existing_dir(value: Any) -> Path:
+    path: Path = _expand(value)
+    if not path.is_dir():
+        raise ValueError("no such folder" if not path.exists() else "is not a folder")
+    return path
+
+
+def _existing_file(value: Any) -> Path:
+    path: Path = _expand(value)
+    if not path.is_file():
+        raise ValueError("no such file" if not path.exists() else "is not a file")
+    return path
+
+
+_as_text = PlainSerializer(str, return_type=str)
+AnyPath = Annotated[Path, BeforeValidator(_expand), _as_text]
+ExistingDir = Annotated[Path, BeforeValidator(_existing_dir), _as_text]
+ExistingFile = Annotated[Path, BeforeValidator(_existing_file), _as_text]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Component(Options):
+    """Settings of anything found in the registry; `name` says which component they belong to."""
+
+    name: str
+
+
+class DataOptions(Component):
+    """Settings that every data source shares."""
+
+    limit: int | None = Field(ge=1, description="keep this many rows, drawn with split.seed before any image is opened")
+    image_size: int | None = Field(ge=8, le=1024, description="side in pixels; null: what the model's weights expect")
+    max_bad: Fraction = Field(description="end the run when a larger share of the rows cannot be used")
+    age_min: float = Field(ge=0, le=150, description="years; a row below is rejected")
+    age_max: float = Field(ge=0, le=150, description="years; a row above is rejected")
+
+
+class SplitOptions(Component):
+    """Settings that every split shares."""
+
+    seed: int = Field(ge=0, le=2**32 - 1, description="draws data.limit and the split; not the training")
+
+
+class ModelOptions(Component):
+    """Settings that every backbone shares."""
+
+    weights: Literal["imagenet"] | AnyPath | None = Field(description="null, imagenet, or a file")
+
+
+class AgeHeadOptions(Component):
+    """Settings that every age head shares."""
+
+
+class BalancerOptions(Component):
+    """Settings that every balancer shares."""

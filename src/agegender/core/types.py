@@ -1,0 +1,54 @@
+"""Words that every room shares: genders, parts of a split, and what a network must be told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+GENDERS = ("female", "male")
+"""Class order of the gender head: logit 0 is female, logit 1 male. Files hold the names."""
+
+PARTS = ("train", "val", "cal", "test")
+"""Parts of a split: `cal` is for calibration alone."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How an image becomes a network's input; it belongs to the weights and travels with them.
+
+    `size` is the side in pixels; `mean` and `std` are per RGB channel for values in 0..1.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"size": self.size, "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> InputSpec:
+        r, g, b = value["mean"]
+        sr, sg, sb = value["std"]
+        return cls(size=value["size"], mean=(r, g, b), std=(sr, sg, sb))
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What the labels of a training set were, in years; predictions are clipped to its age range.
+
+    `age_mean` and `age_std` come from the training part alone (0 and 1 where no age is known).
+    """
+
+    age_min: float
+    age_max: float
+    age_mean: float
+    age_std: float
+    genders: tuple[str, ...] = GENDERS
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "genders": list(self.genders)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> LabelSpec:
+        return cls(**{**value, "genders": tuple(value["genders"])})
