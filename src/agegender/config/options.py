@@ -7,7 +7,7 @@ without a default here must therefore be in the YAML.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -44,9 +44,17 @@ def _existing_file(value: Any) -> Path:
     return path
 
 
+def _existing_path(value: Any) -> Path:
+    path: Path = _expand(value)
+    if not path.exists():
+        raise ValueError("no such file or folder")
+    return path
+
+
 _as_text = PlainSerializer(str, return_type=str)
 AnyPath = Annotated[Path, BeforeValidator(_expand), _as_text]
 ExistingDir = Annotated[Path, BeforeValidator(_existing_dir), _as_text]
+ExistingPath = Annotated[Path, BeforeValidator(_existing_path), _as_text]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file), _as_text]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -61,8 +69,12 @@ class Component(Options):
 class DataOptions(Component):
     """Settings that every data source shares."""
 
-    limit: int | None = Field(ge=1, description="keep this many rows, drawn with split.seed before any image is opened")
-    image_size: int | None = Field(ge=8, le=1024, description="side in pixels; null: what the model's weights expect")
+    limit: int | None = Field(
+        ge=1, description="keep this many rows, drawn with split.seed before any image is opened"
+    )
+    image_size: int | None = Field(
+        ge=8, le=1024, description="side in pixels; null: what the model's weights expect"
+    )
     max_bad: Fraction = Field(description="end the run when a larger share of the rows cannot be used")
     age_min: float = Field(ge=0, le=150, description="years; a row below is rejected")
     age_max: float = Field(ge=0, le=150, description="years; a row above is rejected")
@@ -77,7 +89,11 @@ class SplitOptions(Component):
 class ModelOptions(Component):
     """Settings that every backbone shares."""
 
-    weights: Literal["imagenet"] | AnyPath | None = Field(description="null, imagenet, or a file")
+    min_image_size: ClassVar[int] = 8
+
+    weights: Literal["imagenet"] | ExistingFile | None = Field(
+        union_mode="left_to_right", description="null, imagenet, or a file"
+    )
 
 
 class AgeHeadOptions(Component):

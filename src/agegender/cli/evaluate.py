@@ -1,0 +1,55 @@
+"""`agegender-evaluate`: score a trained run on any labelled source."""
+
+from __future__ import annotations
+
+import sys
+
+from agegender.config.entry import Entry, run_entry
+from agegender.config.preflight import Plan, claim_directory
+from agegender.config.schema import EvaluateConfig
+
+
+def check(config: EvaluateConfig) -> None:
+    """What only this machine can tell, before anything is read."""
+    from agegender.engine.device import check_accelerator
+
+    check_accelerator(config.trainer.accelerator)
+
+
+def execute(plan: Plan[EvaluateConfig]) -> int:
+    """Write metrics, predictions and report into a directory of its own."""
+    from agegender.engine.progress import Display
+    from agegender.engine.run_directory import running
+    from agegender.inference.evaluate import evaluate
+    from agegender.report.run import summary_line, write_report
+
+    config = plan.jobs[0].config
+    directory = claim_directory(plan)
+    display = Display()
+    try:
+        with running(directory) as run:
+            evaluate(config, run, display)
+    finally:
+        write_report(directory)
+    display.say(f"{summary_line(directory)}\nreport: {directory / 'report.html'}")
+    return 0
+
+
+ENTRY = Entry(
+    config_name="evaluate",
+    schema=EvaluateConfig,
+    execute=execute,
+    examples=(
+        "agegender-evaluate run=outputs/2026-01-31/12-00-00-000000 data=utkface data.root=~/UTKFace",
+        "agegender-evaluate run=DIR data=csv data.csv=faces.csv data.columns.age=age faces=unseen",
+    ),
+    check=check,
+)
+
+
+def main() -> None:
+    sys.exit(run_entry(ENTRY))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""`agegender-predict`: ages and genders for files, a folder or a CSV."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from agegender.config.entry import Entry, run_entry
+from agegender.config.preflight import Plan
+from agegender.config.schema import PredictConfig
+from agegender.core.errors import UserError
+from agegender.core.files import atomic
+
+
+def check(config: PredictConfig) -> None:
+    """What only this machine can tell, before anything is read."""
+    from agegender.engine.device import check_accelerator
+
+    check_accelerator(config.trainer.accelerator)
+    if config.output == config.input:
+        raise UserError(f"output={config.output} would overwrite the input")
+
+
+def execute(plan: Plan[PredictConfig]) -> int:
+    """Write the predictions; exit code 1 when some photos could not be read."""
+    from agegender.evaluation.table import COLUMNS, write_predictions
+    from agegender.inference.photos import list_photos, read_chunks
+    from agegender.inference.predictor import Predictor
+
+    config = plan.jobs[0].config
+    photos = list_photos(config.input, config.root, config.path_column)
+    predictor = Predictor(config.run, config.trainer.accelerator, config.trainer.batch_size)
+    tables, rejections = [], []
+    for chunk, images_NHWC, rejected in read_chunks(photos, predictor.input_spec.size):
+        faces = chunk.reset_index(drop=True).reindex(columns=list(COLUMNS))
+        predicted = predictor.predict(faces, images_NHWC)
+        tables.append(faces.drop(columns=predicted.columns).join(predicted)[list(COLUMNS)])
+        rejections.append(rejected)
+    table, rejected = pd.concat(tables, ignore_index=True), pd.concat(rejections, ignore_index=True)
+    rejected_path = config.output.with_name(config.output.name + ".rejected.csv")
+    _write_rejected(rejected, rejected_path)
+    if config.format == "submission":
+        if len(rejected):
+            raise UserError(
+                f"format=submission needs every row; {len(rejected)} of {len(photos)} cannot be predicted, "
+                f"the first: {rejected['path'][0]}: {rejected['reason'][0]} (all in {rejected_path})"
+            )
+        _write_submission(table, config)
+    else:
+        write_predictions(table, config.output)
+    print(f"{len(table)} of {len(photos)} predicted: {config.output}")
+    if len(rejected):
+        print(f"{len(rejected)} could not be read: {rejected_path}", file=sys.stderr)
+    return 1 if len(rejected) else 0
+
+
+def _write_rejected(rejected: pd.DataFrame, path: Path) -> None:
+    """The list of unreadable photos, or no file (also no older one) when there are none."""
+    path.unlink(missing_ok=True)
+    if len(rejected):
+        with atomic(path) as temporary:
+            rejected.to_csv(temporary, index=False)
+
+
+def _write_submission(table: pd.DataFrame, config: PredictConfig) -> None:
+    codes = {str(name): code for name, code in config.gender_codes.items()}
+    submission = pd.DataFrame(
+        {"id": table["id"], "gender": table["gender_pred"].map(codes), "age": table["age_pred"]}
+    )
+    with atomic(config.output) as temporary:
+        submission.to_csv(temporary, index=False, float_format="%.4f")
+
+
+ENTRY = Entry(
+    config_name="predict",
+    schema=PredictConfig,
+    execute=execute,
+    examples=(
+        "agegender-predict run=outputs/2026-01-31/12-00-00-000000 input=photos/ output=ages.csv",
+        "agegender-predict run=DIR input=test.csv output=submission.csv format=submission",
+    ),
+    check=check,
+)
+
+
+def main() -> None:
+    sys.exit(run_entry(ENTRY))
+
+
+if __name__ == "__main__":
+    main()

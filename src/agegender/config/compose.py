@@ -1,0 +1,131 @@
+"""From overrides to checked settings: the only place where a DictConfig becomes a typed object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+import agegender
+from agegender.config.messages import explain_hydra, explain_validation
+from agegender.config.options import Options
+from agegender.core.errors import UserError
+from agegender.core.files import read_yaml
+
+S = TypeVar("S", bound=Options)
+
+
+def conf_dir() -> Path:
+    """The YAML groups: inside the installed package, or at the top of a checkout."""
+    package = Path(agegender.__file__).parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+class Composer:
+    """Composes one entry's configuration; made by `composing`, which starts and ends Hydra around it."""
+
+    def __init__(self, config_name: str, extra: Sequence[str]) -> None:
+        self.config_name = config_name
+        self._extra = list(extra)
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """Overrides in Hydra's grammar; `UserError` for what it cannot read."""
+        loader = GlobalHydra.instance().config_loader()
+        with self._explained():
+            return OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The composed configuration, Hydra's own part included."""
+        with self._explained():
+            return hydra.compose(self.config_name, [*self._extra, *overrides], return_hydra_config=True)
+
+    def known_keys(self) -> list[str]:
+        """Every key and group of the entry with its default groups."""
+        try:
+            config = hydra.compose(self.config_name, self._extra)
+            keys = flatten(OmegaConf.to_container(config))
+        except (HydraException, OmegaConfBaseException):  # a group without a default
+            keys = flatten(read_yaml(conf_dir() / f"{self.config_name}.yaml"))
+        return sorted(set(keys) | set(groups(self.config_name)))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise UserError(explain_hydra(error, self.known_keys())) from error
+
+
+@contextmanager
+def composing(config_name: str, config_dir: str | None = None) -> Iterator[Composer]:
+    """Hydra's compose API over our YAML, and over the user's own folder with `--config-dir`."""
+    extra = []
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser().absolute()
+        if not folder.is_dir():
+            raise UserError(f"--config-dir={config_dir}: no such folder")
+        extra = [f"hydra.searchpath=['file://{folder}']"]
+    with hydra.initialize_config_dir(str(conf_dir()), job_name=config_name, version_base="1.3"):
+        yield Composer(config_name, extra)
+
+
+def to_plain(config: DictConfig) -> dict[str, Any]:
+    """Plain data without Hydra's part and without interpolations; `UserError` names a missing value."""
+    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    try:
+        plain = OmegaConf.to_container(task, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(" ".join(str(error).split())) from error
+    assert isinstance(plain, dict)
+    plain.pop("experiment", None)
+    for key, value in _leaves(plain):
+        if value == "???":
+            raise UserError(f"{key} is required: {key}=VALUE")
+    return plain
+
+
+def validate(schema: type[S], plain: dict[str, Any]) -> S:
+    """The typed settings; `UserError` names the first wrong key."""
+    try:
+        return schema.model_validate(plain)
+    except ValidationError as error:
+        raise UserError(explain_validation(error)) from error
+
+
+def groups(config_name: str) -> dict[str, list[str]]:
+    """The groups that an entry composes, each with its options, from the YAML folder."""
+    defaults = read_yaml(conf_dir() / f"{config_name}.yaml").get("defaults", [])
+    found = {}
+    for name in [key for item in defaults if isinstance(item, dict) for key in item]:
+        folder = conf_dir() / name
+        if folder.is_dir():
+            files = folder.rglob("*.yaml")
+            found[name] = sorted(str(file.relative_to(folder).with_suffix("")) for file in files)
+    return found
+
+
+def flatten(value: Any) -> list[str]:
+    """Dotted names of every key, inner ones included."""
+    return [key for key, _ in _leaves(value, inner=True)]
+
+
+def _leaves(value: Any, prefix: str = "", inner: bool = False) -> Iterator[tuple[str, Any]]:
+    for key, item in value.items() if isinstance(value, dict) else ():
+        name = f"{prefix}{key}"
+        if isinstance(item, dict):
+            if inner:
+                yield name, item
+            yield from _leaves(item, name + ".", inner)
+        else:
+            yield name, item

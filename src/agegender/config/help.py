@@ -1,0 +1,88 @@
+"""`--help`: groups with their options, then every key with its default; drawn from YAML and schema."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from agegender.config.compose import conf_dir, groups
+from agegender.config.options import Options
+from agegender.core.files import read_yaml
+
+_WIDTH = 110
+
+
+def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]) -> str:
+    """The whole page; imports neither torch nor any component."""
+    summary = (conf_dir() / f"{config_name}.yaml").read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+    blocks = [summary, "usage: agegender-" + config_name + " [key=value ...] [flags]", "examples:"]
+    blocks += [f"  {example}" for example in examples]
+    options = groups(config_name)
+    defaults = _defaults(config_name)
+    if options:
+        blocks += ["", "groups (group=option; * is the default):"]
+        for group, names in options.items():
+            marked = ", ".join(f"*{name}" if name == defaults.get(group) else name for name in names)
+            blocks.append(_entry(group, marked))
+    blocks += ["", "keys (key=value):"]
+    blocks += [_entry(key, text) for key, text in _keys(schema, _values(config_name, defaults))]
+    blocks += [
+        "",
+        "flags:",
+        _entry("--cfg job", "print the composed configuration and stop; it shows each group's further keys"),
+        _entry("--config-dir DIR", "add your own YAML groups"),
+        _entry("-m", "sweep: a comma separates values, e.g. loss.lambda=1,10")
+        if config_name == "train"
+        else "",
+        _entry("--version", "print the version"),
+    ]
+    return "\n".join(line for i, line in enumerate(blocks) if line or i < len(blocks) - 5)
+
+
+def _entry(name: str, text: str) -> str:
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=f"  {name:<28} ", subsequent_indent=" " * 31, break_on_hyphens=False
+    )
+
+
+def _defaults(config_name: str) -> dict[str, str]:
+    lines = read_yaml(conf_dir() / f"{config_name}.yaml").get("defaults", [])
+    return {key: value for item in lines if isinstance(item, dict) for key, value in item.items()}
+
+
+def _values(config_name: str, defaults: dict[str, str]) -> dict[str, Any]:
+    """Default values as the YAML files hold them, by top-level key."""
+    values = dict(read_yaml(conf_dir() / f"{config_name}.yaml"))
+    for group, option in defaults.items():
+        file = conf_dir() / group / f"{option}.yaml"
+        if file.is_file():
+            values[group] = read_yaml(file)
+    return values
+
+
+def _keys(schema: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for field_name, field in schema.model_fields.items():
+        name = field.alias or field_name
+        value = values.get(name) if isinstance(values, dict) else None
+        inner = [t for t in (field.annotation, *get_args(field.annotation)) if _is_schema(t)]
+        if get_args(field.annotation)[:1] == (str,) and inner:  # phases: a mapping by name
+            for key, item in (value or {"NAME": {}}).items():
+                yield from _keys(inner[0], item, f"{prefix}{name}.{key}.")
+        elif inner:
+            yield from _keys(inner[0], value, f"{prefix}{name}.")
+        elif name != "name":
+            shown = "required" if value == "???" else f"default {_shown(value)}"
+            yield prefix + name, f"{field.description or ''} ({shown})".strip()
+
+
+def _is_schema(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,57 @@
+"""What Hydra, OmegaConf and pydantic say, in one line that names the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import re
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from agegender.core.errors import unknown
+
+
+def explain_validation(error: ValidationError) -> str:
+    """The first mistake, and how many more there are."""
+    first, *rest = error.errors(include_url=False)
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message.replace("Input should be", "should be")
+    if first["type"] == "extra_forbidden":
+        text = f"{key}: there is no such key"
+    elif first["type"] == "missing":
+        text = f"{key}: is missing"
+    elif not key:
+        text = message
+    else:
+        text = f"{key}={_shown(first['input'])}: {message}"
+    return text + (f" (and {len(rest)} more)" if rest else "")
+
+
+def _shown(value: object) -> str:
+    text = "null" if value is None else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def explain_hydra(error: HydraException | OmegaConfBaseException | ValueError, keys: list[str]) -> str:
+    """One line for what Hydra refused; `keys` are the known ones, for the nearest name."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        options = list(error.options or [])
+        if "/" in group or not options:  # a nested option, such as experiment=published/model2
+            group, _, option = error.missing_cfg_file.partition("/")
+        return unknown(f"{group} option", option, options) if options else f"there is no {group}={option}"
+    if isinstance(error, OverrideParseException):
+        first = text.splitlines()[0]
+        if "Ambiguous value" in first:
+            return f"{error.override} holds several values: add -m to sweep over them"
+        return f"cannot read {error.override!r}: {first}; quote a value with special characters"
+    match = re.search(r"Could not (?:override|append|delete from) (?:value |config. )?'?([\w.@/]+)'?", text)
+    if match:
+        return unknown("key", match.group(1), keys)
+    match = re.search(r"You must specify '(\w+)'", text)
+    if match:
+        options = re.findall(r"^\t(\S+)", text, flags=re.M)
+        return f"{match.group(1)} is required: {match.group(1)}=NAME with NAME one of {', '.join(options)}"
+    return " ".join(text.split())

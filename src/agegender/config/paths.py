@@ -1,0 +1,53 @@
+"""Path values with any characters: quoted before Hydra's grammar sees them.
+
+`data.root=~/My Faces (2024)` is a lexer error in bare Hydra. The entries therefore quote the values
+of path keys; `~` is expanded when the schema reads them.
+"""
+
+from __future__ import annotations
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+PATH_KEYS = frozenset({"data.root", "data.csv", "model.weights", "run", "input", "output", "root"})
+PATH_LIST_KEYS = frozenset({"runs"})
+WORDS = frozenset({"null", "imagenet", "???"})
+"""Values of path keys that are words, not paths."""
+
+
+def quote_paths(override: str, multirun: bool) -> str:
+    """The override with its path value quoted; under `-m` an unquoted comma separates values."""
+    key, equals, value = override.partition("=")
+    if not equals or not value:
+        return override
+    if key in PATH_LIST_KEYS:
+        inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        return f"{key}=[{','.join(_quote(part.strip()) for part in _split(inner) if part.strip())}]"
+    if key in PATH_KEYS:
+        return f"{key}={','.join(map(_quote, _split(value) if multirun else [value]))}"
+    return override
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
+
+
+def _quote(value: str) -> str:
+    if value in WORDS or _is_quoted(value):
+        return value
+    # a literal ${ in a file name is no interpolation
+    return QuotedString(text=value.replace("${", "\\${"), quote=Quote.single).with_quotes()
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas outside quotes."""
+    parts, quote = [""], ""
+    for character in text:
+        if character == "," and not quote:
+            parts.append("")
+            continue
+        if character == quote:
+            quote = ""
+        elif not quote and character in "'\"" and not parts[-1].strip():
+            quote = character
+        parts[-1] += character
+    return parts

@@ -1,0 +1,138 @@
+"""The pre-flight: every job of a command composed and checked before the first one starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Generic, NoReturn, TypeVar
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from agegender.config.compose import Composer, composing, to_plain, validate
+from agegender.config.options import Options
+from agegender.config.paths import PATH_KEYS, quote_paths
+from agegender.core.errors import UserError
+
+S = TypeVar("S", bound=Options)
+
+
+@dataclass(frozen=True)
+class Job(Generic[S]):
+    """One run: its overrides as Hydra will see them, and its checked settings."""
+
+    overrides: tuple[str, ...]
+    config: S
+
+
+@dataclass(frozen=True)
+class Plan(Generic[S]):
+    """What a command line means."""
+
+    jobs: tuple[Job[S], ...]
+    multirun: bool
+    overrides: tuple[str, ...]
+    config_dir: str | None
+    directory: str | None
+    """Where the run or the sweep goes; None where the entry's configuration names no directory."""
+    directory_is_chosen: bool
+
+
+def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
+    """Hydra's own command-line grammar; its errors become `UserError`."""
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message} (settings are written key=value; --help shows them)")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    flags = parser.parse_args(list(argv))
+    if flags.config_path or flags.config_name or flags.experimental_rerun:
+        raise UserError(
+            "--config-path, --config-name and --experimental-rerun are not supported; "
+            "--config-dir=DIR adds your own YAML groups"
+        )
+    flags.overrides = [quote_paths(override, bool(flags.multirun)) for override in flags.overrides]
+    return flags
+
+
+def preflight(
+    config_name: str, schema: type[S], flags: argparse.Namespace, check: Callable[[S], None]
+) -> Plan[S]:
+    """Compose and validate every job; nothing is written.
+
+    Raises UserError for the first mistake in any of them. `check` holds what the schema cannot know
+    (is there such a device here?).
+    """
+    with composing(config_name, flags.config_dir) as composer:
+        parsed = composer.parse(flags.overrides)
+        if not flags.multirun:
+            for override in parsed:
+                if override.is_sweep_override():
+                    raise UserError(f"{override.input_line} holds several values: add -m to sweep over them")
+        fixed = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
+        base = composer.compose(fixed)
+        multirun = bool(flags.multirun) or OmegaConf.select(base, "hydra.mode.name") == "MULTIRUN"
+        jobs = []
+        for overrides in _expand(composer, flags.overrides, base) if multirun else [flags.overrides]:
+            try:
+                config = validate(schema, to_plain(composer.compose(overrides)))
+                check(config)
+            except UserError as error:
+                raise UserError(f"{error}{_comma_hint(parsed) if multirun else ''}") from error
+            jobs.append(Job(tuple(overrides), config))
+        where = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+        chosen = any(override.key_or_group == where for override in parsed)
+        return Plan(
+            tuple(jobs),
+            multirun,
+            tuple(flags.overrides),
+            flags.config_dir,
+            OmegaConf.select(base, where),
+            chosen,
+        )
+
+
+def _expand(composer: Composer, overrides: Sequence[str], base: DictConfig) -> list[list[str]]:
+    """The jobs of a sweep as Hydra's basic sweeper will make them, `hydra.sweeper.params` included."""
+    params = OmegaConf.select(base, "hydra.sweeper.params") or {}
+    lines = [quote_paths(f"{key}={value}", multirun=True) for key, value in params.items()]
+    try:
+        batches = BasicSweeper.split_arguments(composer.parse([*lines, *overrides]), None)
+    except HydraException as error:
+        raise UserError(" ".join(str(error).split())) from error
+    return [list(job) for job in batches[0]]
+
+
+def _comma_hint(parsed: Sequence[object]) -> str:
+    for override in parsed:
+        key = getattr(override, "key_or_group", "")
+        if key in PATH_KEYS and override.is_sweep_override():  # type: ignore[attr-defined]
+            return f"; with -m a comma separates values: quote a path that holds one, {key}=\\'a,b\\'"
+    return ""
+
+
+def claim_directory(plan: Plan[S]) -> Path:
+    """Create the directory of a run or sweep; two that start in one microsecond get two directories.
+
+    Raises UserError when the user chose one that already holds a run or a sweep.
+    """
+    assert plan.directory is not None
+    path = Path(plan.directory).absolute()
+    if plan.directory_is_chosen:
+        if any((path / name).exists() for name in ("status.json", "sweep.json")):
+            raise UserError(f"{path} already holds a run; choose another directory")
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        path = path.with_name(f"{datetime.now():%H-%M-%S-%f}_{os.getpid()}")
+        path.mkdir()
+    return path

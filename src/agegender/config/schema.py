@@ -1,0 +1,222 @@
+"""The whole configuration as typed, bounded objects: what Hydra composed, checked once, then frozen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from agegender.config.options import (
+    AgeHeadOptions,
+    AnyPath,
+    BalancerOptions,
+    Component,
+    DataOptions,
+    ExistingPath,
+    Fraction,
+    ModelOptions,
+    Options,
+    SplitOptions,
+)
+from agegender.core import registry
+from agegender.core.errors import unknown
+
+
+def _component(kind: str) -> BeforeValidator:
+    """Validate a group's mapping with the Options of the component that its `name` names."""
+
+    def parse(value: Any) -> Any:
+        if isinstance(value, Component):
+            return value
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            raise ValueError(f"must be a mapping with a name, one of {', '.join(registry.names(kind))}")
+        if value["name"] not in registry.names(kind):
+            raise ValueError(unknown("name", value["name"], registry.names(kind)))
+        return registry.find(kind, value["name"]).Options.model_validate(value)
+
+    return BeforeValidator(parse)
+
+
+AnyData = Annotated[SerializeAsAny[DataOptions], _component("data")]
+AnySplit = Annotated[SerializeAsAny[SplitOptions], _component("split")]
+AnyModel = Annotated[SerializeAsAny[ModelOptions], _component("model")]
+AnyAgeHead = Annotated[SerializeAsAny[AgeHeadOptions], _component("age_head")]
+AnyBalancer = Annotated[SerializeAsAny[BalancerOptions], _component("balancer")]
+
+
+class AugmentOptions(Options):
+    """Random changes of a training image, drawn anew for every sample and epoch."""
+
+    flip: Fraction = Field(description="probability of a mirror image")
+    rotate: float = Field(ge=0, le=180, description="degrees to either side, uniform")
+    brightness: Fraction = Field(description="factor drawn from 1 - x to 1 + x")
+    contrast: Fraction = Field(description="factor drawn from 1 - x to 1 + x")
+
+    @property
+    def is_off(self) -> bool:
+        return not (self.flip or self.rotate or self.brightness or self.contrast)
+
+
+class LossOptions(Options):
+    """The published loss: age loss (years squared for the regression head) + lambda * cross entropy."""
+
+    lambda_: float = Field(alias="lambda", ge=0, description="weight of the gender loss against the age loss")
+
+
+class PhaseOptions(Options):
+    """One phase of training."""
+
+    epochs: int = Field(ge=1, le=100_000, description="at most this many epochs")
+    trainable: Literal["heads", "all"] = Field(description="heads: the backbone is frozen")
+    lr: float = Field(gt=0, le=100, description="learning rate of what is trainable")
+    lr_heads: float | None = Field(gt=0, le=100, description="learning rate of the heads; null: lr")
+
+
+class ScheduleOptions(Options):
+    """Phases in their order, and what they share."""
+
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(description="sgd has momentum 0.9")
+    weight_decay: float = Field(ge=0, le=10, description="of the optimizer")
+    patience: int | None = Field(
+        ge=1,
+        le=100_000,
+        description="epochs without a better trainer.monitor before the run ends, counted across phases; null: never",
+    )
+    phases: dict[str, PhaseOptions] = Field(min_length=1, description="by name, in this order")
+
+
+class TrainerOptions(Options):
+    """Where and how the steps run."""
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        description="auto takes an accelerator where there is one"
+    )
+    precision: Literal[32, "bf16"] = Field(description="32, or bf16 autocast")
+    batch_size: int = Field(
+        ge=1, le=65_536, description="faces a step; the faces of an epoch are shared out evenly"
+    )
+    max_steps: int | None = Field(
+        ge=1, description="end training after this many optimizer steps, for a quick look"
+    )
+    monitor: Literal["harmonic_mean", "age_rmse", "gender_f1"] = Field(
+        description="validation figure that picks the best epoch and stops early"
+    )
+
+
+class EvaluationOptions(Options):
+    """How figures are made from predictions."""
+
+    rmse_cap: float = Field(gt=0, le=1000, description="years; age_score = 1 - min(RMSE, cap) / cap")
+    bootstrap: int = Field(
+        ge=0, le=100_000, description="resamples behind each 95 % interval; 0: no intervals"
+    )
+
+
+class TrainConfig(Options):
+    """Everything `agegender-train` needs."""
+
+    seed: int = Field(
+        ge=0, le=2**32 - 1, description="initialisation, order, augmentation, dropout; not the split"
+    )
+    data: AnyData
+    split: AnySplit
+    augment: AugmentOptions
+    model: AnyModel
+    age_head: AnyAgeHead
+    loss: LossOptions
+    balancer: AnyBalancer
+    schedule: ScheduleOptions
+    trainer: TrainerOptions
+    evaluation: EvaluationOptions
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        _check_age_range(self.data)
+        smallest = self.model.min_image_size
+        if self.data.image_size is not None and self.data.image_size < smallest:
+            raise ValueError(
+                f"data.image_size={self.data.image_size} is too small for model={self.model.name}, "
+                f"which needs at least {smallest}"
+            )
+        return self
+
+
+def _check_age_range(data: DataOptions) -> None:
+    if data.age_min >= data.age_max:
+        raise ValueError(f"data.age_min={data.age_min:g} must be below data.age_max={data.age_max:g}")
+
+
+class ComputeOptions(Options):
+    """Where a trained network runs."""
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        description="auto takes an accelerator where there is one"
+    )
+    batch_size: int = Field(ge=1, le=65_536, description="faces at once")
+
+
+class EvaluateConfig(Options):
+    """Everything `agegender-evaluate` needs."""
+
+    run: ExistingPath = Field(description="a run directory, or a .safetensors file of one")
+    data: AnyData
+    faces: Literal["all", "unseen"] = Field(
+        description="unseen leaves out files that the run was trained or tuned on"
+    )
+    seed: int = Field(ge=0, le=2**32 - 1, description="draws data.limit")
+    trainer: ComputeOptions
+    evaluation: EvaluationOptions
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        _check_age_range(self.data)
+        return self
+
+
+class PredictConfig(Options):
+    """Everything `agegender-predict` needs."""
+
+    run: ExistingPath = Field(description="a run directory, or a .safetensors file of one")
+    input: ExistingPath = Field(description="an image, a folder of images, or a CSV that lists them")
+    output: AnyPath = Field(description="the CSV to write")
+    root: ExistingPath | None = Field(description="folder that a CSV's paths start from; null: the CSV's own")
+    path_column: str | None = Field(
+        description="column of a CSV that holds the paths; null: path, full_path or file"
+    )
+    format: Literal["table", "submission"] = Field(
+        description="table: all columns; submission: id,gender,age"
+    )
+    gender_codes: dict[Literal["female", "male"], int] = Field(
+        description="codes that format=submission writes"
+    )
+    trainer: ComputeOptions
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        if set(self.gender_codes) != {"female", "male"} or len(set(self.gender_codes.values())) != 2:
+            raise ValueError(
+                f"gender_codes must give female and male two different codes, not {self.gender_codes}"
+            )
+        if self.output.suffix.lower() != ".csv":
+            raise ValueError(f"output must end in .csv, not {self.output.name!r}")
+        if not self.output.parent.is_dir():
+            raise ValueError(f"output: no such folder {self.output.parent}")
+        return self
+
+
+class ReportConfig(Options):
+    """Everything `agegender-report` needs."""
+
+    runs: list[ExistingPath] = Field(min_length=1, description="run or sweep directories")
+
+
+class ModelConfig(Options):
+    """The backbone's part of a configuration, as a checkpoint holds it."""
+
+    model: AnyModel
+
+
+class AgeHeadConfig(Options):
+    """The age head's part of a configuration, as a checkpoint holds it."""
+
+    age_head: AnyAgeHead

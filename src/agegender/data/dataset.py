@@ -1,0 +1,182 @@
+"""The front door of the data layer: from options to decoded faces, each in its part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from agegender.config.options import DataOptions, SplitOptions
+from agegender.core import registry
+from agegender.core.errors import RunError, UserError
+from agegender.core.files import atomic, write_json
+from agegender.core.seeding import stream
+from agegender.core.types import PARTS
+from agegender.data.clusters import cluster_ids
+from agegender.data.decode import decode_all
+from agegender.data.interfaces import Source, Split
+from agegender.data.manifest import age_target, join_rejected
+
+Progress = Callable[[int, int], None]
+"""Called with (faces done, faces in all)."""
+
+
+class UnusableData(RunError):
+    """A larger share of the rows than `data.max_bad` cannot be used; `rejected` says which and why."""
+
+    def __init__(self, message: str, rejected: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Decoded faces with their labels and parts."""
+
+    faces: pd.DataFrame
+    """The manifest's columns, and part (of core.types.PARTS), sha256 (of the file), cluster (int).
+    Row i is image i."""
+    images_NHWC: npt.NDArray[np.uint8]  # noqa: N815
+    rejected: pd.DataFrame
+    """REJECTED_COLUMNS: rows left out, and why."""
+    terms: str
+    notes: tuple[str, ...]
+    split_sha256: str
+    """sha256 of the sorted lines "<sha256 of the file>,<part>": independent of names and order."""
+    source: str
+    """Name of the source, `data.name`."""
+    split: str | None
+    """Name of the split, `split.name`."""
+    rows: int
+    """Rows that the source lists, the rejected ones included, before `data.limit`."""
+
+    def part(self, name: str) -> npt.NDArray[np.intp]:
+        """Row positions of a part."""
+        return np.flatnonzero(self.faces["part"].to_numpy() == name)
+
+    def write(self, run_dir: Path) -> None:
+        """Write split.csv, rejected.csv and dataset.json."""
+        columns = {"id": "id", "path": "path", "part": "split", "sha256": "sha256", "cluster": "cluster"}
+        _write_csv(self.faces[list(columns)].rename(columns=columns), run_dir / "split.csv")
+        write_rejected(self.rejected, run_dir)
+        write_json(run_dir / "dataset.json", self.summary())
+
+    def summary(self) -> dict[str, object]:
+        """What dataset.json holds; ages in years, null where no age is known."""
+        age = age_target(self.faces).dropna()
+        parts = self.faces["part"].value_counts()
+        return {
+            "source": self.source,
+            "terms": self.terms,
+            "notes": list(self.notes),
+            "rows": self.rows,
+            "used": len(self.faces),
+            "rejected": {str(k): int(n) for k, n in self.rejected["reason"].value_counts().items()},
+            "parts": {name: int(parts[name]) for name in PARTS if name in parts},
+            "clusters": int((self.faces["cluster"].value_counts() > 1).sum()),
+            "split": self.split,
+            "split_sha256": self.split_sha256,
+            "age_mean": float(age.mean()) if len(age) else None,
+            "age_std": float(age.std(ddof=0)) if len(age) else None,
+        }
+
+
+def load_dataset(
+    data: DataOptions,
+    split: SplitOptions | None,
+    image_size: int,
+    progress: Progress | None = None,
+    *,
+    seed: int = 0,
+) -> Dataset:
+    """Read the labels, keep `data.limit` rows, decode every face once, share the faces out to parts.
+
+    `image_size` is the side of the square images in pixels. Without a split (for evaluation) every face
+    is in part "test", and `seed` draws `data.limit`; else `split.seed` does. Raises UserError for what
+    the user can mend and UnusableData when more than `data.max_bad` of the rows cannot be used.
+    """
+    source: Source = registry.build("data", data)
+    splitter: Split | None = None if split is None else registry.build("split", split)
+    manifest = source.read()
+    rows = len(manifest.faces) + len(manifest.rejected)
+    share = len(manifest.rejected) / rows if rows else 0.0
+    _check_bad(share, manifest.rejected, data.max_bad)
+    if manifest.faces.empty:
+        raise UserError(f"data={data.name}: no usable face in {rows} rows{_reasons(manifest.rejected)}")
+
+    faces = _limited(manifest.faces, data.limit, seed if split is None else split.seed)
+    source.prepare_files(faces)
+    decoded = decode_all(faces, image_size, progress)
+    rejected = join_rejected([manifest.rejected, decoded.rejected])
+    # under a limit, only the kept rows were opened: they stand for all rows that passed `read`
+    _check_bad(share + (1 - share) * len(decoded.rejected) / len(faces), rejected, data.max_bad)
+    if decoded.faces.empty:
+        raise UserError(f"data={data.name}: none of {len(faces)} images can be read{_reasons(rejected)}")
+
+    faces = decoded.faces
+    faces["cluster"] = cluster_ids(faces["sha256"], faces["identity"])
+    faces["part"] = "test" if splitter is None else splitter.assign(faces)
+    if splitter is not None:
+        _check_parts(faces["part"], data, split)
+    return Dataset(
+        faces=faces,
+        images_NHWC=decoded.images_NHWC,
+        rejected=rejected,
+        terms=manifest.terms,
+        notes=manifest.notes + (splitter.notes if splitter else ()),
+        split_sha256=_split_sha256(faces),
+        source=data.name,
+        split=split.name if split else None,
+        rows=rows,
+    )
+
+
+def write_rejected(rejected: pd.DataFrame, run_dir: Path) -> None:
+    """Write rejected.csv, also of a run that `UnusableData` ended."""
+    _write_csv(rejected, run_dir / "rejected.csv")
+
+
+def _limited(faces: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
+    """`limit` rows in their old order; a larger limit keeps the rows of a smaller one."""
+    if limit is None or limit >= len(faces):
+        return faces
+    drawn = stream(seed, "limit").permutation(len(faces))[:limit]
+    return faces.iloc[np.sort(drawn)].reset_index(drop=True)
+
+
+def _check_bad(share: float, rejected: pd.DataFrame, max_bad: float) -> None:
+    if share > max_bad:
+        first = rejected.iloc[-1]
+        raise UnusableData(
+            f"{share:.2%} of the rows cannot be used, more than data.max_bad={max_bad:g}"
+            f"{_reasons(rejected)}; e.g. {first['path']}: {first['reason']} {first['detail']}".rstrip(),
+            rejected,
+        )
+
+
+def _reasons(rejected: pd.DataFrame) -> str:
+    counts = rejected["reason"].value_counts()
+    return " (" + ", ".join(f"{n} {reason}" for reason, n in counts.items()) + ")" if len(counts) else ""
+
+
+def _check_parts(part: pd.Series[str], data: DataOptions, split: SplitOptions) -> None:
+    for name in ("train", "val"):
+        if not (part == name).any():
+            raise UserError(
+                f"split={split.name} leaves no face for {name} out of the {len(part)} of data={data.name}"
+            )
+
+
+def _split_sha256(faces: pd.DataFrame) -> str:
+    lines = sorted(f"{sha256},{part}" for sha256, part in zip(faces["sha256"], faces["part"], strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, encoding="utf-8")

@@ -1,0 +1,82 @@
+"""What a person sees while a network trains: a live bar on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = logging.getLogger("agegender")
+
+T = TypeVar("T")
+
+
+class Display:
+    """Prints to the console unless `quiet` (sweeps); everything also goes to the run's log."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self._live = not quiet and self._console.is_terminal
+
+    def say(self, text: str) -> None:
+        log.info(text)
+        if not self._quiet:
+            self._console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        log.warning(text)
+        if not self._quiet:
+            self._console.print(f"warning: {text}", markup=False, style="yellow")
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Any]:
+        """A `progress(done, total)` callback for work that reports by itself."""
+        if not self._live:
+            yield None
+            return
+        with self._bar() as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        """The items, with a live bar on a terminal."""
+        if not self._live:
+            yield from items
+            return
+        with self._bar() as bar:
+            yield from bar.track(items, total=total, description=what)
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+
+
+def epoch_line(row: dict[str, Any], epochs: int, seconds_left: float, is_best: bool) -> str:
+    """One line for a row of the history; figures that the validation faces cannot give show as -."""
+
+    def figure(name: str, digits: int) -> str:
+        return "-" if row[name] is None else f"{row[name]:.{digits}f}"
+
+    return (
+        f"epoch {row['epoch']}/{epochs} {row['phase']}"
+        f"  loss age {row['train_age_loss']:.1f} gender {row['train_gender_loss']:.3f}"
+        f"  val RMSE {figure('val_age_rmse', 2)} F1 {figure('val_gender_f1', 3)}"
+        f" harmonic {figure('val_harmonic_mean', 3)}{' *' if is_best else ''}"
+        f"  {row['seconds']:.1f} s, {row['images_per_second']:.0f} images/s, {_duration(seconds_left)} left"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

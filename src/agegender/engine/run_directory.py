@@ -1,0 +1,101 @@
+"""A run's directory: its status, its log, its configuration."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from agegender.core.files import write_json, write_yaml
+
+log = logging.getLogger("agegender")
+
+
+@dataclass
+class RunDirectory:
+    """Keeps `status.json` true while a run lives: running, then ok, failed or interrupted."""
+
+    path: Path
+    step: int = 0
+    resumed_from_step: int | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        write_yaml(self.path / "config.yaml", config)
+
+    def set_status(self, status: str, error: str | None = None) -> None:
+        write_json(
+            self.path / "status.json",
+            {
+                "status": status,
+                "pid": os.getpid(),
+                "error": error,
+                "seconds": round(time.monotonic() - self._started, 3),
+                "step": self.step,
+                "resumed_from_step": self.resumed_from_step,
+            },
+        )
+
+
+@contextmanager
+def running(path: Path) -> Iterator[RunDirectory]:
+    """A run in `path`: `train.log`, `status.json`, and SIGTERM handled like Ctrl-C.
+
+    The status becomes `ok` when the block ends, `interrupted` or `failed` (with the error) otherwise.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    run = RunDirectory(path)
+    run.set_status("running")
+    with _log_file(path / "train.log"), _terminated_like_interrupted():
+        try:
+            yield run
+        except KeyboardInterrupt:
+            log.info("interrupted at step %d", run.step)
+            run.set_status("interrupted")
+            raise
+        except Exception as error:
+            log.info("failed at step %d\n%s", run.step, traceback.format_exc())
+            run.set_status("failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
+            raise
+        else:
+            run.set_status("ok")
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("py.warnings").removeHandler(handler)
+        log.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,55 @@
+"""Validation after an epoch: both task losses and the watched figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+
+from agegender.core.types import GENDERS
+from agegender.data.batches import NO_GENDER, Batch
+from agegender.engine.step import task_losses
+from agegender.evaluation.metrics import point_metrics
+from agegender.models.network import AgeGenderNet
+
+
+@torch.no_grad()
+def validate(
+    network: AgeGenderNet,
+    batches: Iterable[Batch],
+    rmse_cap: float,
+    autocast: AbstractContextManager[object],
+) -> dict[str, Any]:
+    """Columns of the history that start with `val_`; None where the faces have no such label."""
+    network.eval()
+    losses_ST, labelled_ST = [], []
+    age_true, age_pred, female_true, female_prob = [], [], [], []
+    for batch in batches:
+        with autocast:
+            outputs = network(batch.images_BCHW)
+            losses_ST.append(torch.stack(task_losses(network, outputs, batch)).cpu().double().numpy())
+        gender_B = batch.gender_B.cpu().numpy()
+        age_true.append(batch.age_B.cpu().double().numpy())
+        age_pred.append(network.age_head.decode(outputs.age_BK).years_B.cpu().double().numpy())
+        female_true.append(np.where(gender_B == NO_GENDER, np.nan, gender_B == GENDERS.index("female")))
+        female_prob.append(network.gender_head.decode(outputs.gender_B2).cpu().double().numpy())
+        labelled_ST.append([(~np.isnan(age_true[-1])).sum(), (gender_B != NO_GENDER).sum()])
+    counts_T = np.sum(labelled_ST, axis=0)
+    losses_T = (np.array(losses_ST) * np.array(labelled_ST)).sum(axis=0) / np.maximum(counts_T, 1)
+    figures = point_metrics(
+        np.concatenate(age_true),
+        np.concatenate(age_pred),
+        np.concatenate(female_true),
+        np.concatenate(female_prob),
+        rmse_cap,
+    )
+    return {
+        "val_age_loss": float(losses_T[0]) if counts_T[0] else None,
+        "val_gender_loss": float(losses_T[1]) if counts_T[1] else None,
+        "val_age_rmse": figures["age_rmse"],
+        "val_gender_f1": figures["gender_f1"],
+        "val_harmonic_mean": figures["harmonic_mean"],
+    }

@@ -1,0 +1,59 @@
+"""A trained network, ready to use: everything it needs comes from its checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from agegender.config.compose import validate
+from agegender.config.schema import AgeHeadConfig, ModelConfig
+from agegender.core.errors import UserError
+from agegender.core.types import InputSpec
+from agegender.data.batches import Batches
+from agegender.engine.checkpoint import Checkpoint, load_best
+from agegender.engine.device import make_fabric
+from agegender.engine.predict import predict
+from agegender.models.network import AgeGenderNet, build_backbone, build_network
+
+
+class Predictor:
+    """Predicts age and gender with a run's best network.
+
+    Raises UserError when `run` holds no checkpoint, or one whose tensors do not fit its configuration.
+    """
+
+    def __init__(self, run: Path, accelerator: str = "auto", batch_size: int = 64) -> None:
+        self.checkpoint = load_best(run)
+        self._fabric = make_fabric(accelerator)
+        self._network = _rebuild(self.checkpoint, run).to(self._fabric.device)
+        self._batch_size = batch_size
+
+    @property
+    def input_spec(self) -> InputSpec:
+        return self.checkpoint.input_spec
+
+    def predict(self, faces: pd.DataFrame, images_NHWC: np.ndarray) -> pd.DataFrame:
+        """Predicted columns for uint8 RGB images (N, size, size, 3); `faces` has a manifest's columns."""
+        batches = Batches(faces, images_NHWC, self.input_spec, self._batch_size, self._fabric.device)
+        return predict(
+            self._network, batches.in_order(np.arange(len(images_NHWC))), self._fabric.autocast()
+        )
+
+
+def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
+    """The network of a checkpoint, from its own configuration; initial weights are not fetched again."""
+    model = validate(ModelConfig, {"model": {**checkpoint.config["model"], "weights": None}}).model
+    age_head = validate(AgeHeadConfig, {"age_head": checkpoint.config["age_head"]}).age_head
+    backbone = build_backbone(model, checkpoint.input_spec.size)
+    backbone.input_spec = checkpoint.input_spec
+    network = build_network(backbone, age_head, checkpoint.label_spec)
+    try:
+        network.load_state_dict(checkpoint.state)
+    except RuntimeError as error:
+        raise UserError(
+            f"run={run}: the checkpoint's tensors do not fit its model {model.name!r} "
+            f"({' '.join(str(error).split())[:160]})"
+        ) from error
+    return network

@@ -1,0 +1,39 @@
+"""Published Model 1: three convolutions and one linear layer, trained from scratch."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from agegender.config.options import ModelOptions
+from agegender.core.registry import register
+from agegender.core.types import InputSpec
+from agegender.models.backbone import HALF, Backbone
+from agegender.models.weights import load_scratch_weights
+
+_CHANNELS = (3, 32, 64, 128)
+
+
+@register("model", "scratch_cnn")
+class ScratchCNN(Backbone):
+    """Conv 3x3 of 32, 64, 128 channels, each ReLU and max-pool 2; Linear to 256, ReLU."""
+
+    class Options(ModelOptions):
+        """No settings of its own."""
+
+    num_features = 256
+    explain_layer = "stages"
+
+    def __init__(self, options: Options, image_size: int | None = None) -> None:
+        super().__init__()
+        self.input_spec = InputSpec(image_size or 128, HALF, HALF)
+        stages: list[nn.Module] = []
+        for channels_in, channels_out in zip(_CHANNELS, _CHANNELS[1:], strict=False):
+            stages += [nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        self.stages = nn.Sequential(*stages)
+        side = self.input_spec.size // 8
+        self.neck = nn.Sequential(nn.Flatten(), nn.Linear(_CHANNELS[-1] * side * side, 256), nn.ReLU())
+        load_scratch_weights(self, options.weights)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        features: Tensor = self.neck(self.stages(images_BCHW))
+        return features

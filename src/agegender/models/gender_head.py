@@ -1,0 +1,28 @@
+"""Gender as annotated: two logits in the order of `GENDERS`, cross entropy."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from agegender.core.types import GENDERS
+
+
+class GenderHead(nn.Module):
+    """Linear(features, 2) with cross entropy."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(num_features, len(GENDERS))
+
+    def forward(self, features_BF: Tensor) -> Tensor:
+        logits_B2: Tensor = self.linear(features_BF)
+        return logits_B2
+
+    def loss(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
+        """Mean cross entropy; `gender_B` holds class numbers, every one known."""
+        return F.cross_entropy(logits_B2.float(), gender_B)
+
+    def decode(self, logits_B2: Tensor) -> Tensor:
+        """P(female), (B,)."""
+        return logits_B2.float().softmax(dim=1)[:, GENDERS.index("female")]

@@ -1,0 +1,73 @@
+"""One backbone, two heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from agegender.config.options import AgeHeadOptions, ModelOptions
+from agegender.core import registry
+from agegender.core.types import InputSpec, LabelSpec
+from agegender.models.backbone import Backbone
+from agegender.models.gender_head import GenderHead
+from agegender.models.head import AgeHead
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Raw outputs of a batch: `age_BK` for the age head to decode, gender logits (B, 2)."""
+
+    age_BK: Tensor
+    gender_B2: Tensor
+
+
+class AgeGenderNet(nn.Module):
+    """Backbone -> features -> age head and gender head.
+
+    While `frozen` is set the backbone runs in eval mode and outside autograd: neither its parameters
+    nor its buffers can change, and no gradient is computed for it.
+    """
+
+    def __init__(self, backbone: Backbone, age_head: AgeHead, gender_head: GenderHead) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.age_head = age_head
+        self.gender_head = gender_head
+        self.frozen = False
+
+    @property
+    def input_spec(self) -> InputSpec:
+        return self.backbone.input_spec
+
+    def heads(self) -> list[nn.Parameter]:
+        return [*self.age_head.parameters(), *self.gender_head.parameters()]
+
+    def freeze_backbone(self, frozen: bool) -> None:
+        """Freeze or thaw the backbone; call `train()` or `eval()` afterwards as before."""
+        self.frozen = frozen
+        self.backbone.requires_grad_(not frozen)
+
+    def train(self, mode: bool = True) -> AgeGenderNet:
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(self, images_BCHW: Tensor) -> Outputs:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features_BF = self.backbone(images_BCHW)
+        return Outputs(self.age_head(features_BF), self.gender_head(features_BF))
+
+
+def build_backbone(model: ModelOptions, image_size: int | None) -> Backbone:
+    """The backbone that `model.name` names; raises UserError for weights it cannot have."""
+    backbone: Backbone = registry.build("model", model, image_size)
+    return backbone
+
+
+def build_network(backbone: Backbone, age_head: AgeHeadOptions, label_spec: LabelSpec) -> AgeGenderNet:
+    """Heads drawn anew on top of a backbone."""
+    head = registry.build("age_head", age_head, backbone.num_features, label_spec)
+    return AgeGenderNet(backbone, head, GenderHead(backbone.num_features))

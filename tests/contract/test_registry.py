@@ -1,0 +1,60 @@
+"""Every component has one YAML of its name, and every YAML composes into its component."""
+
+from __future__ import annotations
+
+import pytest
+
+from agegender.config.compose import composing, conf_dir, groups, to_plain
+from agegender.core import registry
+from agegender.core.errors import UserError
+from agegender.core.files import read_yaml
+
+EXPECTED = {
+    "data": ["csv", "fairface", "synthetic", "utkface"],
+    "split": ["column", "dedup", "random"],
+    "model": ["resnet34", "scratch_cnn", "scratch_cnn_v2"],
+    "age_head": ["regression"],
+    "balancer": ["fixed"],
+}
+PRESETS = {"data": {"kaggle_nppe1": "csv"}}
+
+
+@pytest.mark.parametrize("kind", registry.PACKAGES)
+def test_yaml_names_are_the_registrys(kind: str) -> None:
+    assert registry.names(kind) == EXPECTED[kind]
+    presets = PRESETS.get(kind, {})
+    assert groups("train")[kind] == sorted([*EXPECTED[kind], *presets])
+    for option in groups("train")[kind]:
+        assert read_yaml(conf_dir() / kind / f"{option}.yaml")["name"] == presets.get(option, option)
+
+
+def test_every_option_of_every_group_composes() -> None:
+    composed = 0
+    with composing("train") as composer:
+        for group, options in groups("train").items():
+            for option in options:
+                composer.compose([f"{group}={option}"])
+                composed += 1
+    assert composed == 25
+
+
+def test_an_unknown_name_brings_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'resnet34'"):
+        registry.find("model", "resnet43")
+
+
+def test_two_components_of_one_name_are_refused() -> None:
+    class Impostor:
+        Options = object
+
+    with pytest.raises(ValueError, match="registered twice"):
+        registry.register("model", "resnet34")(Impostor)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    with composing("train") as composer:
+        plain = to_plain(composer.compose([]))
+    assert plain["loss"]["lambda"] == 50
+    assert plain["split"]["name"] == "dedup"
+    assert plain["trainer"]["monitor"] == "harmonic_mean"
+    assert plain["evaluation"]["rmse_cap"] == 30
