@@ -138,11 +138,17 @@ def test_every_option_of_every_component(kind: str, name: str, tmp_path: Any) ->
     with composing("train") as composer:
         yaml = "kaggle_nppe1" if name == "csv" else name
         overrides = [f"{kind}={yaml}"]
-        overrides += [f"data.{k}='{v}'" for k, v in lines.items() if kind == "data" and k in options.model_fields]
+        overrides += [
+            f"data.{k}='{v}'" for k, v in lines.items() if kind == "data" and k in options.model_fields
+        ]
         plain = to_plain(composer.compose(overrides))
     validate(TrainConfig, {**plain, "model": {**plain["model"], "weights": None}})
     for field in _leaves("train", options, (kind,)):
-        for wrong in ({"unknown": "mapping"}, ["list", 3], *(_bounds(field.info) if _is_number(field.info) else ())):
+        for wrong in (
+            {"unknown": "mapping"},
+            ["list", 3],
+            *(_bounds(field.info) if _is_number(field.info) else ()),
+        ):
             with pytest.raises(UserError, match=rf"{kind}\."):
                 validate(TrainConfig, _with(plain, field.path, wrong))
 

@@ -17,7 +17,7 @@ ODD = [
     "/plain/path",
     "/with blanks/and (brackets) [2024] {x}",
     "/ümläut/ñ/脸",
-    "/it's/\"quoted\"",
+    '/it\'s/"quoted"',
     "/comma,separated",
     "/dollar/${HOME}/$x",
     "/equals=sign/hash#tag/percent%/at@",

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 import agegender
 from agegender.config.messages import explain_hydra, explain_validation
 from agegender.config.options import Options
-from agegender.core.errors import UserError
+from agegender.core.errors import UserError, unknown
 from agegender.core.files import read_yaml
 
 S = TypeVar("S", bound=Options)
@@ -43,7 +43,14 @@ class Composer:
         """Overrides in Hydra's grammar; `UserError` for what it cannot read."""
         loader = GlobalHydra.instance().config_loader()
         with self._explained():
-            return OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+            parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+        known = groups(self.config_name)
+        for override in parsed:
+            if override.key_or_group in known and isinstance(override.value(), int | float | bool):
+                name, value = override.key_or_group, override.get_value_element_as_str()
+                keys = ", ".join(key for key in self.known_keys() if key.startswith(name + "."))
+                raise UserError(f"{unknown(f'{name} option', value, known[name])}; its keys: {keys}")
+        return parsed
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The composed configuration, Hydra's own part included."""
@@ -64,7 +71,7 @@ class Composer:
         try:
             yield
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise UserError(explain_hydra(error, self.known_keys())) from error
+            raise UserError(explain_hydra(error, self.known_keys(), groups(self.config_name))) from error
 
 
 @contextmanager

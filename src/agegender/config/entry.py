@@ -81,7 +81,7 @@ def _show(entry: Entry, arguments: list[str], flags: argparse.Namespace) -> int:
     """Hydra's own displays: `--cfg`, `--info`, completion."""
     raw = [argument for argument in arguments if "=" not in argument or argument.startswith("-")]
 
-    def never(config: DictConfig) -> None:
+    def never(_config: DictConfig) -> None:
         raise AssertionError("Hydra was asked to show, not to run")
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -23,6 +24,8 @@ def explain_validation(error: ValidationError) -> str:
         text = f"{key}: is missing"
     elif not key:
         text = message
+    elif isinstance(first["input"], dict) and first["type"] == "value_error":
+        text = f"{key}: {message}"
     else:
         text = f"{key}={_shown(first['input'])}: {message}"
     return text + (f" (and {len(rest)} more)" if rest else "")
@@ -33,15 +36,16 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def explain_hydra(error: HydraException | OmegaConfBaseException | ValueError, keys: list[str]) -> str:
-    """One line for what Hydra refused; `keys` are the known ones, for the nearest name."""
+def explain_hydra(
+    error: HydraException | OmegaConfBaseException | ValueError,
+    keys: Iterable[str],
+    groups: Mapping[str, list[str]],
+) -> str:
+    """One line for what Hydra refused; `keys` and `groups` are the known ones, for the nearest name."""
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        options = list(error.options or [])
-        if "/" in group or not options:  # a nested option, such as experiment=published/model2
-            group, _, option = error.missing_cfg_file.partition("/")
-        return unknown(f"{group} option", option, options) if options else f"there is no {group}={option}"
+        group, _, option = error.missing_cfg_file.partition("/")
+        return unknown(f"{group} option", option, groups.get(group, []))
     if isinstance(error, OverrideParseException):
         first = text.splitlines()[0]
         if "Ambiguous value" in first:

@@ -57,6 +57,22 @@ ExistingDir = Annotated[Path, BeforeValidator(_existing_dir), _as_text]
 ExistingPath = Annotated[Path, BeforeValidator(_existing_path), _as_text]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file), _as_text]
 
+
+
+def _weights(value: Any) -> str | Path | None:
+    if value is None or value == "imagenet":
+        return value
+    try:
+        return _existing_file(value)
+    except ValueError as error:
+        raise ValueError(f"{error} (allowed: null, imagenet, or a file)") from None
+
+
+Weights = Annotated[
+    Literal["imagenet"] | Path | None,
+    BeforeValidator(_weights),
+    PlainSerializer(lambda value: None if value is None else str(value)),
+]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -91,9 +107,7 @@ class ModelOptions(Component):
 
     min_image_size: ClassVar[int] = 8
 
-    weights: Literal["imagenet"] | ExistingFile | None = Field(
-        union_mode="left_to_right", description="null, imagenet, or a file"
-    )
+    weights: Weights = Field(description="null, imagenet, or a file")
 
 
 class AgeHeadOptions(Component):

@@ -80,7 +80,7 @@ class ScheduleOptions(Options):
     patience: int | None = Field(
         ge=1,
         le=100_000,
-        description="epochs without a better trainer.monitor before the run ends, counted across phases; null: never",
+        description="end after so many epochs without a better trainer.monitor, in all phases; null: never",
     )
     phases: dict[str, PhaseOptions] = Field(min_length=1, description="by name, in this order")
 

@@ -12,17 +12,17 @@ from types import ModuleType
 
 import torch
 
-_SCHEMAS = {
-    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
 
 
 @cache
 def _declare_missing_operators() -> torch.library.Library | None:
     """Declare what is missing; the returned library must stay alive, hence the cache."""
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for name, schema in _SCHEMAS.items():
+    for schema in _SCHEMAS:
         library.define(schema)
     return library
 

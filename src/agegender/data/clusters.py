@@ -13,19 +13,21 @@ def cluster_ids(sha256: pd.Series[str], identity: pd.Series[str]) -> npt.NDArray
     Two faces share a cluster when a chain of equal files or equal identities joins them; a missing
     identity joins nothing.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    # a graph of faces, files and identities as nodes, with an edge from a face to its file and identity
     count = len(sha256)
     files, _ = pd.factorize(sha256)
-    people, _ = pd.factorize(identity)  # -1 where missing
-    known = np.flatnonzero(people >= 0)
-    first_person = count + int(files.max(initial=-1)) + 1
-    heads = np.concatenate([np.arange(count), known])
-    tails = np.concatenate([count + files, first_person + people[known]])
-    nodes = first_person + int(people.max(initial=-1)) + 1
-    graph = coo_array((np.ones(len(heads), dtype=np.int8), (heads, tails)), shape=(nodes, nodes))
-    _, labels = connected_components(graph, directed=False)
-    clusters, _ = pd.factorize(labels[:count])
+    people, _ = pd.factorize(identity)
+    people = np.where(people < 0, count + np.arange(count), people)  # a missing one is a person of its own
+    labels = np.arange(count)
+    while True:  # the lowest row number spreads over files and people until nothing changes
+        spread = _lowest_of_group(_lowest_of_group(labels, files), people)
+        if np.array_equal(spread, labels):
+            break
+        labels = spread
+    clusters, _ = pd.factorize(labels)
     return clusters.astype(np.int64)
+
+
+def _lowest_of_group(labels: npt.NDArray[np.intp], group: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    lowest = np.full(group.max(initial=-1) + 1, np.iinfo(np.intp).max)
+    np.minimum.at(lowest, group, labels)
+    return lowest[group]

@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 """Called with (faces done, faces in all)."""
 
 
-class UnusableData(RunError):
+class UnusableData(RunError):  # noqa: N818
     """A larger share of the rows than `data.max_bad` cannot be used; `rejected` says which and why."""
 
     def __init__(self, message: str, rejected: pd.DataFrame) -> None:
@@ -41,7 +41,7 @@ class Dataset:
     faces: pd.DataFrame
     """The manifest's columns, and part (of core.types.PARTS), sha256 (of the file), cluster (int).
     Row i is image i."""
-    images_NHWC: npt.NDArray[np.uint8]  # noqa: N815
+    images_NHWC: npt.NDArray[np.uint8]
     rejected: pd.DataFrame
     """REJECTED_COLUMNS: rows left out, and why."""
     terms: str
@@ -121,7 +121,7 @@ def load_dataset(
     faces = decoded.faces
     faces["cluster"] = cluster_ids(faces["sha256"], faces["identity"])
     faces["part"] = "test" if splitter is None else splitter.assign(faces)
-    if splitter is not None:
+    if split is not None:
         _check_parts(faces["part"], data, split)
     return Dataset(
         faces=faces,

@@ -26,7 +26,7 @@ class Decoded:
 
     faces: pd.DataFrame
     """The readable rows with `sha256` of each file; row i is image i."""
-    images_NHWC: npt.NDArray[np.uint8]  # noqa: N815
+    images_NHWC: npt.NDArray[np.uint8]
     rejected: pd.DataFrame
 
 
@@ -36,7 +36,7 @@ def decode_all(faces: pd.DataFrame, size: int, progress: Callable[[int, int], No
     Raises UserError when the array does not fit into memory.
     """
     total = len(faces)
-    images_NHWC = _allocate(total, size)  # noqa: N806
+    images_NHWC = _allocate(total, size)
     paths = faces["path"].tolist()
 
     def decode(row: int) -> str | UnreadableImage:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""Pillow's names; its JPEG reader takes MPO, the JPEGs of stereo cameras, too."""
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 64 * 2**20
 MAX_SIDE = 2**16
@@ -94,7 +95,7 @@ def _decoding(data: bytes, size: int | None = None) -> Iterator[Image.Image]:
             if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
                 raise UnreadableImage("image too large", f"{width} x {height} pixels")
             if size is not None:
-                image.draft(None, (4 * size, 4 * size))  # type: ignore[arg-type]
+                image.draft(None, (4 * size, 4 * size))
             with _turn(width * height):
                 image.load()
                 yield image
@@ -121,7 +122,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         raise UnreadableImage("unsupported pixels", f"Pillow mode {image.mode}")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         rgba = _to_rgba(image)
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba.getchannel("A"))
     if image.mode != "RGB":
         image = image.convert("RGB")
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image

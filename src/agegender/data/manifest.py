@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -76,12 +76,13 @@ def build_manifest(
             faces = faces[~bad]
 
     if files_exist:
-        there = np.fromiter((Path(path).is_file() for path in faces["path"]), dtype=bool, count=len(faces))
+        # not pathlib: a million Path objects cost ten seconds
+        there = np.fromiter(map(os.path.isfile, faces["path"]), dtype=bool, count=len(faces))
         reject(pd.Series(~there, index=faces.index), "no such file", "")
     age = age_target(faces)
     outside = (age < options.age_min) | (age > options.age_max)
-    span = f" is not in {options.age_min:g}..{options.age_max:g}"
-    reject(outside, "age outside range", age[outside].map("{:g}".format) + span)
+    span = f"not in {options.age_min:g}..{options.age_max:g}"
+    reject(outside, "age outside range", age[outside].map(lambda years: f"{years:g} is {span}"))
     reject(age_target(faces).isna() & faces["gender"].isna(), "no label", "neither age nor gender")
     return Manifest(faces.reset_index(drop=True), join_rejected(tables), terms, notes)
 
@@ -103,7 +104,7 @@ def _typed(raw: pd.DataFrame) -> pd.DataFrame:
             text = raw[name].reset_index(drop=True).astype(object)
             faces[name] = text.where(text.notna(), None)
         else:
-            faces[name] = pd.Series(None, index=faces.index, dtype=object)
+            faces[name] = np.full(len(raw), None, dtype=object)
     unknown = set(faces["gender"].dropna()) - set(GENDERS)
     assert not unknown, f"a source must map genders to {GENDERS}, found {unknown}"
     return faces

@@ -29,7 +29,9 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
     predictor = Predictor(config.run, config.trainer.accelerator, config.trainer.batch_size)
     size = predictor.input_spec.size
     if config.data.image_size not in (None, size):
-        raise UserError(f"data.image_size={config.data.image_size}: the network was trained at {size} px; use null")
+        raise UserError(
+            f"data.image_size={config.data.image_size}: the network was trained at {size} px; use null"
+        )
     with display.counting("reading faces") as progress:
         dataset = load_dataset(config.data, None, size, progress, seed=config.seed)
     seen = dataset.faces["sha256"].isin(_fitted_hashes(config.run, display)).to_numpy()
@@ -50,7 +52,9 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
 def _fitted_hashes(run: Path, display: Display) -> set[str]:
     split = (run if run.is_dir() else run.parent.parent) / "split.csv"
     if not split.is_file():
-        display.warn(f"no {split.name} beside the checkpoint: whether the run has seen these faces is unknown")
+        display.warn(
+            f"no {split.name} beside the checkpoint: whether the run has seen these faces is unknown"
+        )
         return set()
     table = pd.read_csv(split, dtype=str)
     return set(table.loc[table["split"].isin(_FITTED), "sha256"])

@@ -27,7 +27,9 @@ def list_photos(source: Path, root: Path | None, path_column: str | None) -> pd.
         files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES)
         if not files:
             raise UserError(f"input={source}: no image in this folder ({', '.join(sorted(SUFFIXES))})")
-        return pd.DataFrame({"id": [str(f.relative_to(source)) for f in files], "path": [str(f) for f in files]})
+        return pd.DataFrame(
+            {"id": [str(f.relative_to(source)) for f in files], "path": [str(f) for f in files]}
+        )
     if source.suffix.lower() == ".csv":
         return _from_csv(source, root or source.parent, path_column)
     return pd.DataFrame({"id": [source.name], "path": [str(source)]})
@@ -62,7 +64,9 @@ def read_chunks(photos: pd.DataFrame, size: int) -> Iterator[tuple[pd.DataFrame,
             chunk = photos.iloc[start : start + _CHUNK]
             results = list(pool.map(read, chunk["path"]))
             is_bad = np.array([isinstance(result, UnreadableImage) for result in results])
-            rejected = chunk[is_bad].assign(reason=[str(r) for r in results if isinstance(r, UnreadableImage)])
+            rejected = chunk[is_bad].assign(
+                reason=[str(r) for r in results if isinstance(r, UnreadableImage)]
+            )
             images = [result for result in results if isinstance(result, np.ndarray)]
             stacked = np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
             yield chunk[~is_bad], stacked, rejected

@@ -37,9 +37,7 @@ class Predictor:
     def predict(self, faces: pd.DataFrame, images_NHWC: np.ndarray) -> pd.DataFrame:
         """Predicted columns for uint8 RGB images (N, size, size, 3); `faces` has a manifest's columns."""
         batches = Batches(faces, images_NHWC, self.input_spec, self._batch_size, self._fabric.device)
-        return predict(
-            self._network, batches.in_order(np.arange(len(images_NHWC))), self._fabric.autocast()
-        )
+        return predict(self._network, batches.in_order(np.arange(len(images_NHWC))), self._fabric.autocast())
 
 
 def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:

@@ -75,8 +75,8 @@ def _load(net: nn.Module, state: dict[str, Tensor], source: str) -> None:
     if missing or wrong:
         first = f"{missing[0]} is missing" if missing else _shapes(wrong[0], state, wanted)
         raise UserError(
-            f"model.weights={source}: {len(wanted) - len(missing) - len(wrong)} of the backbone's {len(wanted)} "
-            f"tensors match ({first}); these are weights of another network or image size"
+            f"model.weights={source}: {len(wanted) - len(missing) - len(wrong)} of the backbone's "
+            f"{len(wanted)} tensors match ({first}); these are weights of another network or image size"
         )
     net.load_state_dict({name: state[name] for name in wanted})
 

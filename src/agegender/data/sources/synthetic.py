@@ -81,6 +81,6 @@ class Synthetic(Source):
 
 def draw_file(seed: int, path: Path) -> None:
     """Draw the face that the file's name numbers; the file is whole or not there."""
-    face_HWC = draw_face(seed, int(path.stem))  # noqa: N806
+    face_HWC = draw_face(seed, int(path.stem))
     with atomic(path) as temporary:
         Image.fromarray(face_HWC).save(temporary, format="PNG", compress_level=1)

@@ -73,8 +73,8 @@ class DedupSplit(Split):
         for name in shares:
             if not (part == name).any():
                 raise UserError(
-                    f"split=dedup leaves no face for {name}: the largest cluster of copies or of one identity "
-                    f"holds {sizes.max()} of {len(faces)} faces"
+                    f"split=dedup leaves no face for {name}: the largest cluster of copies or of one "
+                    f"identity holds {sizes.max()} of {len(faces)} faces"
                 )
         return part
 

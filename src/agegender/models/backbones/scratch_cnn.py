@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from agegender.config.options import ModelOptions
@@ -27,7 +29,7 @@ class ScratchCNN(Backbone):
         super().__init__()
         self.input_spec = InputSpec(image_size or 128, HALF, HALF)
         stages: list[nn.Module] = []
-        for channels_in, channels_out in zip(_CHANNELS, _CHANNELS[1:], strict=False):
+        for channels_in, channels_out in pairwise(_CHANNELS):
             stages += [nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
         self.stages = nn.Sequential(*stages)
         side = self.input_spec.size // 8

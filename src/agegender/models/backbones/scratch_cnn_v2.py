@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar
 
 from pydantic import Field
@@ -36,7 +37,7 @@ class ScratchCNNv2(Backbone):
         super().__init__()
         self.input_spec = InputSpec(image_size or 128, HALF, HALF)
         stages: list[nn.Module] = []
-        for channels_in, channels_out in zip(_CHANNELS, _CHANNELS[1:], strict=False):
+        for channels_in, channels_out in pairwise(_CHANNELS):
             stages += [
                 nn.Conv2d(channels_in, channels_out, 3, padding=1),
                 nn.BatchNorm2d(channels_out),

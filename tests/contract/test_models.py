@@ -1,0 +1,155 @@
+"""What every backbone, age head and balancer promises, over the whole registry."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from agegender.balancing.balancer import TASKS, Balancer
+from agegender.config.compose import composing, to_plain, validate
+from agegender.config.schema import AgeHeadConfig, ModelConfig, TrainConfig
+from agegender.core import registry
+from agegender.core.types import LabelSpec
+from agegender.models.backbone import Backbone
+from agegender.models.head import AgeHead
+from agegender.models.network import AgeGenderNet, build_backbone, build_network
+
+LABELS = LabelSpec(age_min=0, age_max=120, age_mean=33.3, age_std=19.9)
+SIZE = 32
+
+
+def _plain(*overrides: str) -> dict[str, object]:
+    with composing("train") as composer:
+        return to_plain(composer.compose(list(overrides)))
+
+
+def _network(model: str, age_head: str = "regression", size: int = SIZE) -> AgeGenderNet:
+    plain = _plain(f"model={model}", f"age_head={age_head}", "model.weights=null")
+    torch.manual_seed(0)
+    backbone = build_backbone(validate(ModelConfig, {"model": plain["model"]}).model, size)
+    return build_network(backbone, validate(AgeHeadConfig, {"age_head": plain["age_head"]}).age_head, LABELS)
+
+
+def test_how_many_components_there_are() -> None:
+    assert [len(registry.names(kind)) for kind in ("model", "age_head", "balancer")] == [3, 1, 1]
+
+
+@pytest.mark.parametrize("model", registry.names("model"))
+class TestBackbone:
+    def test_declares_what_it_is(self, model: str) -> None:
+        backbone = _network(model).backbone
+        assert isinstance(backbone, Backbone)
+        assert backbone.input_spec.size == SIZE
+        assert backbone.get_submodule(backbone.explain_layer) is not None
+        features_BF = backbone.eval()(torch.randn(2, 3, SIZE, SIZE))
+        assert features_BF.shape == (2, backbone.num_features)
+
+    def test_one_face_is_a_batch(self, model: str) -> None:
+        outputs = _network(model).eval()(torch.randn(1, 3, SIZE, SIZE))
+        assert outputs.age_BK.shape[0] == 1
+        assert outputs.gender_B2.shape == (1, 2)
+
+    def test_every_parameter_gets_a_finite_gradient(self, model: str) -> None:
+        network = _network(model).train()
+        outputs = network(torch.randn(4, 3, SIZE, SIZE))
+        loss = network.age_head.loss(outputs.age_BK, torch.tensor([1.0, 20.0, 50.0, 90.0]))
+        loss = loss + network.gender_head.loss(outputs.gender_B2, torch.tensor([0, 1, 0, 1]))
+        loss.backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+
+    def test_state_dict_round_trip(self, model: str) -> None:
+        first, second = _network(model).eval(), _network(model).eval()
+        with torch.no_grad():
+            for parameter in second.parameters():
+                parameter.add_(1)
+        second.load_state_dict(first.state_dict())
+        images = torch.randn(2, 3, SIZE, SIZE)
+        assert torch.equal(first(images).age_BK, second(images).age_BK)
+
+    def test_the_seed_decides_the_weights(self, model: str) -> None:
+        first, second = _network(model), _network(model)
+        for a, b in zip(first.parameters(), second.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+    def test_bfloat16_forward_is_finite(self, model: str) -> None:
+        network = _network(model).eval()
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = network(torch.randn(2, 3, SIZE, SIZE))
+        assert network.age_head.decode(outputs.age_BK).years_B.isfinite().all()
+
+    def test_frozen_means_frozen(self, model: str) -> None:
+        network = _network(model)
+        before = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}
+        network.freeze_backbone(True)
+        network.train()
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        outputs = network(torch.randn(4, 3, SIZE, SIZE))
+        (outputs.age_BK.sum() + outputs.gender_B2.square().sum()).backward()
+        optimizer.step()
+        for name, tensor in network.backbone.state_dict().items():
+            assert torch.equal(before[name], tensor), name
+        assert all(parameter.grad is None for parameter in network.backbone.parameters())
+        assert all(parameter.grad is not None for parameter in network.heads())
+
+    def test_no_autograd_node_lies_in_a_frozen_backbone(self, model: str) -> None:
+        network = _network(model)
+        network.freeze_backbone(True)
+        network.train()
+        seen: list[bool] = []
+        network.backbone.register_forward_hook(lambda _m, _i, out: seen.append(out.requires_grad))
+        network(torch.randn(2, 3, SIZE, SIZE))
+        network.freeze_backbone(False)
+        network.train()
+        network(torch.randn(2, 3, SIZE, SIZE))
+        assert seen == [False, True]
+
+
+@pytest.mark.parametrize("name", registry.names("age_head"))
+class TestAgeHead:
+    def test_decodes_to_years_in_range(self, name: str) -> None:
+        head = _network("scratch_cnn", name).age_head
+        assert isinstance(head, AgeHead)
+        raw_BK = head(torch.randn(8, 256) * 1000)
+        years_B = head.decode(raw_BK).years_B
+        assert years_B.shape == (8,)
+        assert years_B.min() >= 0
+        assert years_B.max() <= 120
+
+    def test_loss_is_a_scalar_that_falls_with_training(self, name: str) -> None:
+        head = _network("scratch_cnn", name).age_head
+        features_BF, age_B = torch.randn(16, 256), torch.linspace(1, 90, 16)
+        optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
+        losses = []
+        for _ in range(30):
+            loss = head.loss(head(features_BF), age_B)
+            assert loss.shape == ()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss))
+        assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("name", registry.names("balancer"))
+class TestBalancer:
+    def test_fills_the_gradients_and_reports_its_weights(self, name: str) -> None:
+        plain = _plain(f"balancer={name}")
+        balancer: Balancer = registry.build("balancer", validate(TrainConfig, plain).balancer)
+        shared = torch.ones(3, requires_grad=True)
+        weights = balancer.backward([shared.square().sum(), (3 * shared).sum()])
+        assert len(weights) == len(TASKS)
+        assert shared.grad is not None
+        assert shared.grad.isfinite().all()
+        assert balancer.backward_passes >= 1
+        balancer.load_state_dict(balancer.state_dict())
+
+
+def test_fixed_is_the_plain_sum() -> None:
+    plain = _plain("balancer=fixed")
+    balancer: Balancer = registry.build("balancer", validate(TrainConfig, plain).balancer)
+    shared = torch.tensor([1.0, 2.0], requires_grad=True)
+    assert balancer.backward([shared.square().sum(), (3 * shared).sum()]) == [1.0, 1.0]
+    assert shared.grad is not None
+    assert torch.equal(shared.grad, torch.tensor([5.0, 7.0]))

@@ -1,0 +1,67 @@
+"""A tiny trained run, made once a worker, and the commands called in-process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agegender.cli import evaluate, predict, report, train
+from agegender.config.entry import Entry, run_entry
+
+ENTRIES: dict[str, Entry] = {
+    "train": train.ENTRY,
+    "evaluate": evaluate.ENTRY,
+    "predict": predict.ENTRY,
+    "report": report.ENTRY,
+}
+
+TINY = (
+    "model=scratch_cnn",
+    "data.n=80",
+    "data.image_size=16",
+    "evaluation.bootstrap=20",
+    "schedule.phases.all.epochs=2",
+)
+"""A run of about a second."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Call:
+    """`call("train", "seed=1", ...)`: run a console script in-process."""
+
+    def run(name: str, *arguments: str) -> Called:
+        capfd.readouterr()
+        code = run_entry(ENTRIES[name], list(arguments))
+        out, err = capfd.readouterr()
+        return Called(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished tiny run; tests must not write into it."""
+    here = Path.cwd()
+    folder = tmp_path_factory.mktemp("tiny")
+    os.chdir(folder)
+    try:
+        assert run_entry(ENTRIES["train"], [*TINY, "hydra.run.dir=run"]) == 0
+    finally:
+        os.chdir(here)
+    return folder / "run"

@@ -1,0 +1,262 @@
+"""A mistake costs a line or two that name the thing, exit code 2, and nothing is written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from .conftest import TINY, Call
+
+# (entry, arguments, what the message must hold)
+COMMAND_LINES = [
+    ("train", ["loss.lamda=50"], ["loss.lamda", "did you mean 'loss.lambda'"]),
+    ("train", ["lambda=50"], ["lambda", "loss.lambda"]),
+    ("train", ["modle=resnet34"], ["modle", "did you mean 'model'"]),
+    ("train", ["model=resnet43"], ["resnet43", "did you mean 'resnet34'"]),
+    ("train", ["data=utk"], ["utk", "did you mean 'utkface'"]),
+    ("train", ["experiment=published/model9"], ["model9", "published/model"]),
+    ("train", ["loss.lambda=-1"], ["loss.lambda=-1", "greater than or equal to 0"]),
+    ("train", ["loss.lambda=nan"], ["loss.lambda=nan", "finite"]),
+    ("train", ["loss.lambda=fifty"], ["loss.lambda=fifty", "number"]),
+    ("train", ["loss.lambda="], ["loss.lambda", "number"]),
+    ("train", ["loss.lambda=1,10"], ["loss.lambda=1,10", "-m"]),
+    ("train", ["loss=50"], ["loss", "50"]),
+    ("train", ["seed=-1"], ["seed=-1"]),
+    ("train", ["seed=1.5"], ["seed=1.5", "integer"]),
+    ("train", ["trainer.batch_size=0"], ["trainer.batch_size=0", "1"]),
+    ("train", ["trainer.batch_size=many"], ["trainer.batch_size=many"]),
+    ("train", ["trainer.accelerator=tpu"], ["trainer.accelerator=tpu", "cpu"]),
+    ("train", ["trainer.accelerator=cuda"], ["trainer.accelerator=cuda", "not on this machine"]),
+    ("train", ["trainer.precision=16"], ["trainer.precision=16", "bf16"]),
+    ("train", ["trainer.monitor=loss"], ["trainer.monitor=loss", "age_rmse"]),
+    ("train", ["trainer.max_steps=0"], ["trainer.max_steps=0"]),
+    ("train", ["schedule.phases.all.lr=0"], ["schedule.phases.all.lr=0"]),
+    ("train", ["schedule.phases.all.epochs=0"], ["schedule.phases.all.epochs=0"]),
+    ("train", ["schedule.phases.all.trainable=neck"], ["trainable=neck", "heads"]),
+    ("train", ["data.image_size=4"], ["data.image_size=4"]),
+    ("train", ["model=resnet34", "data.image_size=16"], ["data.image_size=16", "resnet34", "32"]),
+    ("train", ["data.max_bad=2"], ["data.max_bad=2"]),
+    ("train", ["data.age_min=50", "data.age_max=40"], ["data.age_min=50", "data.age_max=40"]),
+    ("train", ["data=utkface"], ["data.root is required"]),
+    ("train", ["data=utkface", "data.root=nowhere"], ["data.root", "no such folder"]),
+    ("train", ["data=csv", "data.csv=nowhere.csv"], ["data.csv", "no such file"]),
+    ("train", ["model.weights=nowhere.pth"], ["model.weights", "nowhere.pth"]),
+    (
+        "train",
+        ["model=scratch_cnn", "model.weights=imagenet"],
+        ["model.weights=imagenet", "no published weights"],
+    ),
+    ("train", ["split.val=0.5"], ["split", "sum"]),
+    ("train", ["augment.flip=2"], ["augment.flip=2"]),
+    ("train", ["evaluation.rmse_cap=0"], ["evaluation.rmse_cap=0"]),
+    ("train", ["+model.colour=red"], ["model.colour", "no such key"]),
+    ("train", ["data.n=(1"], ["data.n=(1"]),
+    ("train", ["-m", "loss.lambda=1,-2"], ["loss.lambda=-2"]),
+    ("train", ["-m", "loss.lambda=1,2", "model=scratch_cnn,alexnet"], ["alexnet"]),
+    ("train", ["-m", "data=utkface", "data.root=a,b"], ["data.root", "no such folder", "comma"]),
+    ("train", ["--frobnicate"], ["--frobnicate"]),
+    ("train", ["--config-name", "other"], ["--config-dir"]),
+    ("train", ["--config-dir", "nowhere"], ["nowhere", "no such folder"]),
+    ("evaluate", ["run=nowhere", "data=synthetic"], ["run", "no such file"]),
+    ("evaluate", ["run=."], ["data is required", "utkface"]),
+    ("evaluate", ["run=.", "data=synthetic"], ["run=", "best.safetensors"]),
+    ("evaluate", ["-m", "run=.", "data=synthetic"], ["does not sweep"]),
+    ("predict", ["input=."], ["run is required"]),
+    ("predict", ["run=.", "input=nowhere", "output=x.csv"], ["input", "no such file"]),
+    ("predict", ["run=.", "input=.", "output=x.txt"], ["output", ".csv"]),
+    ("predict", ["run=.", "input=.", "output=nowhere/x.csv"], ["output", "no such folder"]),
+    ("predict", ["run=.", "input=.", "output=x.csv", "format=xml"], ["format=xml", "submission"]),
+    (
+        "predict",
+        ["run=.", "input=.", "output=x.csv", "gender_codes.male=0"],
+        ["gender_codes", "two different"],
+    ),
+    ("predict", ["run=.", "input=.", "output=x.csv"], ["no image"]),
+    ("report", ["runs=[]"], ["runs"]),
+    ("report", ["runs=[nowhere]"], ["runs", "no such file"]),
+    ("report", ["runs=[.]"], ["neither a run nor a sweep"]),
+]
+
+
+def _is_short(err: str) -> bool:
+    return len(err.strip().splitlines()) <= 2 and "Traceback" not in err
+
+
+@pytest.mark.parametrize(("entry", "arguments", "words"), COMMAND_LINES, ids=lambda v: str(v)[:60])
+def test_command_line(entry: str, arguments: list[str], words: list[str], call: Call, workdir: Path) -> None:
+    done = call(entry, *arguments)
+    assert done.code == 2, done.err
+    assert _is_short(done.err), done.err
+    for word in words:
+        assert word in done.err
+    unfinished = entry == "evaluate" or "imagenet" in str(arguments)  # found after the directory was claimed
+    assert unfinished or not (workdir / "outputs").exists()
+
+
+def _faces(folder: Path, count: int = 40) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for i in range(count):
+        pixels = np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        names.append(f"{i}.png")
+    return names
+
+
+def _table(folder: Path, **changes: object) -> Path:
+    names = _faces(folder)
+    table = pd.DataFrame({"path": names, "age": range(1, 41), "gender": [i % 2 for i in range(40)]})
+    for column, value in changes.items():
+        table[column] = value
+    table.to_csv(folder / "faces.csv", index=False)
+    return folder / "faces.csv"
+
+
+CODES = "data.gender_codes={0:male,1:female}"
+TABLES = [
+    ({}, [], ["gender", "code"]),  # no declared code map
+    ({}, ["data.gender_codes={0:man,1:woman}"], ["gender_codes"]),
+    ({}, [CODES, "data.columns.age=years"], ["years"]),
+    ({}, [CODES, "data.columns.path=file"], ["file"]),
+    ({}, [CODES, "data.columns.age=null", "data.columns.gender=null"], ["age", "gender"]),
+    ({"gender": np.nan}, [CODES], ["trainer.monitor=harmonic_mean", "gender"]),
+    ({"age": np.nan}, [CODES], ["trainer.monitor=harmonic_mean", "age"]),
+    ({}, [CODES, "split=column"], ["split"]),
+    ({"split": "holdout"}, [CODES, "split=column", "data.columns.split=split"], ["holdout"]),
+    ({"split": "train"}, [CODES, "split=column", "data.columns.split=split"], ["val"]),
+    ({}, [CODES, "data.limit=3"], ["3"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "arguments", "words"), TABLES, ids=lambda v: str(v)[:60])
+def test_labelled_tables(
+    changes: dict[str, object], arguments: list[str], words: list[str], call: Call, workdir: Path
+) -> None:
+    file = _table(workdir / "photos", **changes)
+    done = call("train", *TINY[:1], *TINY[2:], "data=csv", f"data.csv={file}", *arguments)
+    assert done.code == 2, done.err
+    assert _is_short(done.err), done.err
+    for word in words:
+        assert word in done.err
+
+
+UNREADABLE = [
+    ({"age": 300}, "age outside range"),
+    ({"age": "old"}, "unreadable age"),
+    ({"gender": 7}, "unknown gender"),
+    ({"path": "missing.png"}, "no such file"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), UNREADABLE, ids=str)
+def test_too_many_bad_rows_fail_the_run_and_are_listed(
+    changes: dict[str, object], reason: str, call: Call, workdir: Path
+) -> None:
+    file = _table(workdir / "photos", **changes)
+    done = call("train", *TINY[:1], *TINY[2:], "data=csv", f"data.csv={file}", CODES, "hydra.run.dir=run")
+    assert done.code == 1, done.err
+    assert "data.max_bad" in done.err
+    assert _is_short(done.err), done.err
+    assert (pd.read_csv(workdir / "run" / "rejected.csv")["reason"] == reason).all()
+
+
+def test_damaged_images_are_listed(call: Call, workdir: Path) -> None:
+    file = _table(workdir / "photos")
+    (workdir / "photos" / "3.png").write_bytes(b"no image")
+    done = call("train", *TINY[:1], *TINY[2:], "data=csv", f"data.csv={file}", CODES, "hydra.run.dir=run")
+    assert done.code == 1
+    assert "2.50% of the rows" in done.err
+    done = call(
+        "train",
+        *TINY[:1],
+        *TINY[2:],
+        "data=csv",
+        f"data.csv={file}",
+        CODES,
+        "data.max_bad=0.1",
+        "hydra.run.dir=run2",
+    )
+    assert done.code == 0, done.err
+    assert len(pd.read_csv(workdir / "run2" / "rejected.csv")) == 1
+
+
+def test_a_finished_directory_is_not_overwritten(tiny_run: Path, call: Call) -> None:
+    before = (tiny_run / "status.json").read_bytes()
+    done = call("train", *TINY, f"hydra.run.dir={tiny_run}")
+    assert done.code == 2
+    assert "already holds a run" in done.err
+    assert (tiny_run / "status.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "foreign", "other model"])
+def test_damaged_checkpoints(damage: str, tiny_run: Path, call: Call, workdir: Path) -> None:
+    import json
+
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    shutil.copytree(tiny_run, workdir / "run")
+    file = workdir / "run" / "checkpoints" / "best.safetensors"
+    with safe_open(file, framework="pt") as opened:
+        metadata, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:1000])
+    elif damage == "text":
+        file.write_text("no checkpoint")
+    elif damage == "foreign":
+        save_file(tensors, file)
+    else:
+        config = json.loads(metadata["config"])
+        config["model"] = {"name": "scratch_cnn_v2", "weights": None, "dropout": [0.5, 0.3]}
+        save_file(tensors, file, {**metadata, "config": json.dumps(config)})
+    _faces(workdir / "photos", 2)
+    done = call("predict", "run=run", "input=photos", "output=out.csv")
+    assert done.code == 2, done.err
+    assert "run=" in done.err
+    assert _is_short(done.err), done.err
+    assert not (workdir / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["train", "loss.lamda=50"], "did you mean 'loss.lambda'"),
+        (["train", "data=utkface", "data.root=~/no such (folder)"], "no such folder"),
+        (["predict", "run=nowhere", "input=.", "output=x.csv"], "run"),
+    ],
+)
+def test_through_the_real_command(command: list[str], words: str, tmp_path: Path) -> None:
+    name, *arguments = command
+    script = Path(sys.executable).with_name(f"agegender-{name}")
+    done = subprocess.run(
+        [script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert _is_short(done.stderr)
+    assert not any(tmp_path.iterdir())
+
+
+def test_full_errors_on_request(tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("agegender-train")
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "1"}
+    done = subprocess.run(
+        [script, "seed=x"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "seed=x" in done.stderr

@@ -1,0 +1,75 @@
+"""Batches: every face once, normalised, in an order that the seed decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from agegender.config.schema import AugmentOptions
+from agegender.core.types import InputSpec
+from agegender.data.batches import NO_GENDER, Batches
+
+OFF = AugmentOptions(flip=0.0, rotate=0.0, brightness=0.0, contrast=0.0)
+SPEC = InputSpec(8, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+
+
+def _batches(count: int = 33, batch_size: int = 8) -> tuple[Batches, np.ndarray]:
+    images = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    faces = pd.DataFrame(
+        {
+            "age": np.arange(count, dtype=float),
+            "age_min": np.nan,
+            "age_max": np.nan,
+            "gender": [["female", "male", None][i % 3] for i in range(count)],
+        }
+    )
+    faces.loc[5, ["age", "age_min", "age_max"]] = [np.nan, 10.0, 20.0]
+    faces.loc[6, "age"] = np.nan
+    return Batches(faces, images, SPEC, batch_size, torch.device("cpu")), images
+
+
+def test_every_face_once_in_even_shares() -> None:
+    batches, _ = _batches(count=33, batch_size=8)
+    rows = np.arange(33)
+    sizes = [len(batch) for batch in batches.in_order(rows)]
+    assert sizes == [7, 7, 7, 6, 6]
+    assert len(sizes) == batches.steps(rows)
+    ages = torch.cat([batch.age_B for batch in batches.shuffled(rows, 0, 1, OFF)]).nan_to_num(-1)
+    assert sorted(ages.tolist()) == sorted(
+        [15.0 if i == 5 else -1.0 if i == 6 else float(i) for i in range(33)]
+    )
+
+
+def test_order_depends_on_seed_and_epoch() -> None:
+    batches, _ = _batches()
+    rows = np.arange(7, 33)
+
+    def order(seed: int, epoch: int) -> list[float]:
+        return [float(age) for batch in batches.shuffled(rows, seed, epoch, OFF) for age in batch.age_B]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+def test_images_are_normalised_as_the_weights_expect() -> None:
+    batches, images = _batches()
+    batch = next(iter(batches.in_order(np.array([3, 4]))))
+    expected = (images[3:5].transpose(0, 3, 1, 2) / 255 - np.array(SPEC.mean)[:, None, None]) / np.array(
+        SPEC.std
+    )[:, None, None]
+    assert np.allclose(batch.images_BCHW.numpy(), expected, atol=1e-5)
+
+
+def test_missing_labels_and_intervals() -> None:
+    batches, _ = _batches()
+    batch = next(iter(batches.in_order(np.array([2, 5, 6]))))
+    assert batch.gender_B.tolist() == [NO_GENDER, NO_GENDER, 0]
+    assert batch.age_B[1] == 15
+    assert batch.age_B[2].isnan()
+
+
+def test_no_rows_no_batches() -> None:
+    batches, _ = _batches()
+    assert list(batches.in_order(np.array([], dtype=int))) == []
