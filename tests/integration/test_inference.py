@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from agegender.evaluation.table import COLUMNS
 
 from agegender.core.files import read_json
+from agegender.evaluation.table import COLUMNS
 
 from .conftest import Call
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from agegender.evaluation.table import COLUMNS
 from safetensors import safe_open
 from sklearn.metrics import f1_score
 
 from agegender.core.files import read_json, read_yaml
+from agegender.evaluation.table import COLUMNS
 
 from .conftest import TINY, Call
 

@@ -89,17 +89,17 @@ def composing(config_name: str, config_dir: str | None = None) -> Iterator[Compo
 
 def to_plain(config: DictConfig) -> dict[str, Any]:
     """Plain data without Hydra's part and without interpolations; `UserError` names a missing value."""
-    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
         plain = OmegaConf.to_container(task, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
     plain.pop("experiment", None)
-    for key, value in _leaves(plain):
+    for name, value in _leaves(plain):
         if value == "???":
-            raise UserError(f"{key} is required: {key}=VALUE")
-    return plain
+            raise UserError(f"{name} is required: {name}=VALUE")
+    return {str(key): value for key, value in plain.items()}
 
 
 def validate(schema: type[S], plain: dict[str, Any]) -> S:

@@ -58,10 +58,9 @@ ExistingPath = Annotated[Path, BeforeValidator(_existing_path), _as_text]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file), _as_text]
 
 
-
 def _weights(value: Any) -> str | Path | None:
     if value is None or value == "imagenet":
-        return value
+        return "imagenet" if value else None
     try:
         return _existing_file(value)
     except ValueError as error:

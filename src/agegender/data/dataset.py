@@ -179,4 +179,5 @@ def _split_sha256(faces: pd.DataFrame) -> str:
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, encoding="utf-8")
+        # a file name need not be UTF-8; its odd bytes are written as \udcXX
+        table.to_csv(temporary, index=False, encoding="utf-8", errors="backslashreplace")

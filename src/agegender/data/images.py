@@ -85,13 +85,11 @@ def _decoding(data: bytes, size: int | None = None) -> Iterator[Image.Image]:
     """The loaded image; whatever Pillow raises here or in the block becomes UnreadableImage.
 
     With `size`, a JPEG that is more than 8 times larger is decoded at a fraction of its size: the
-    antialiased resize that follows sees no difference, and a photograph costs a tenth of the time.
+    antialiased resize that follows hardly sees a difference, and a photograph costs a tenth of the time.
     """
     try:
         with _no_warnings(), Image.open(BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width < 1 or height < 1:
-                raise UnreadableImage("zero size", f"{width} x {height} pixels")
+            width, height = image.size  # never 0: Pillow takes such a file for no image
             if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
                 raise UnreadableImage("image too large", f"{width} x {height} pixels")
             if size is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -37,13 +38,13 @@ def training_step(
     batch: Batch,
     lambda_: float,
     step: int,
-    autocast: torch.autocast | object,
+    autocast: AbstractContextManager[object],
 ) -> tuple[list[float], list[float]]:
     """Take one step; returns the unweighted task losses and the weights used on them.
 
     Raises RunError, before anything is changed, when a loss is NaN or infinite.
     """
-    with autocast:  # type: ignore[attr-defined]
+    with autocast:
         outputs = network(batch.images_BCHW)
         losses_T = task_losses(network, outputs, batch)
     values = [float(value) for value in torch.stack(losses_T).detach()]

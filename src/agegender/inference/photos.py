@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from agegender.core.errors import UserError, unknown
-from agegender.data.images import SUFFIXES, UnreadableImage, read_face
+from agegender.data.images import UnreadableImage, read_face
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+"""What a folder is searched for."""
 
 _PATH_COLUMNS = ("path", "full_path", "file")
 _CHUNK = 512

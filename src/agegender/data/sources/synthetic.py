@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from pydantic import Field
 
 from agegender.config.options import DataOptions
-from agegender.core.errors import UserError
+from agegender.core.errors import RunError, UserError
 from agegender.core.files import atomic, cache_dir
 from agegender.core.registry import register
 from agegender.data.interfaces import Source
@@ -63,6 +64,10 @@ class Synthetic(Source):
             raise UserError(
                 f"cannot keep drawn faces in {self.folder}: {error.strerror or error}; "
                 "AGEGENDER_CACHE names another folder"
+            ) from error
+        except BrokenProcessPool as error:
+            raise RunError(
+                "a process that draws faces was killed (out of memory?); the faces drawn so far are kept"
             ) from error
 
     def _draw(self, paths: Sequence[Path]) -> None:

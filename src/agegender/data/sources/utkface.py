@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +38,7 @@ class UTKFace(Source):
         raw = pd.DataFrame({"id": files}, dtype=object)
         raw["path"] = str(root) + os.sep + raw["id"]
         name = raw["id"].str.rpartition("/")[2]
-        labels = name.str.extract(rf"^{NAME}$")
+        labels = name.str.extract(rf"^{NAME}$", flags=re.ASCII | re.IGNORECASE)
         malformed = labels["age"].isna()
         rejected = rejected_rows(
             raw[malformed], "malformed name", name[malformed] + " is not [age]_[gender]_[race]_[date].jpg"

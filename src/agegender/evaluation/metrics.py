@@ -1,0 +1,180 @@
+"""Figures of a predictions table: pure functions, with bootstrap intervals over duplicate clusters.
+
+Every figure follows from seven sums over the faces (squared and absolute age error, known ages, the
+four cells of the confusion matrix), so that a bootstrap resample is one weighted sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from agegender.data.manifest import age_target
+
+Floats = npt.NDArray[np.float64]
+
+FIGURES = ("age_rmse", "age_mae", "age_score", "gender_f1", "gender_accuracy", "harmonic_mean")
+"""The figures that get an interval."""
+
+_CHUNK = 4_000_000
+"""Resampled counts in memory at once."""
+
+
+def metrics(
+    table: pd.DataFrame, rmse_cap: float = 30.0, bootstrap: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """The figures of one part, JSON-safe; None where no face has the label.
+
+    Ages are in years, F1 is macro over both genders, `age_score = 1 - min(RMSE, cap) / cap`, and the
+    harmonic mean is that of age_score and F1. `<name>_low` and `<name>_high` bound the 95 % percentile
+    bootstrap over duplicate clusters (rows where no cluster is known). `constant_*` answers these very
+    faces' mean age (RMSE), median age (MAE) and commonest gender.
+    """
+    age_true = np.asarray(age_target(table), np.float64)
+    female_true = _female(table["gender"])
+    sums_NS = _sums(
+        age_true, table["age_pred"].to_numpy(np.float64), female_true, _female(table["gender_pred"])
+    )
+    clusters = _clusters(table)
+    figures: dict[str, Any] = {
+        "n": len(table),
+        "n_age": int((~np.isnan(age_true)).sum()),
+        "n_gender": int((~np.isnan(female_true)).sum()),
+        "n_clusters": int(clusters.max(initial=-1)) + 1,
+        "age_target": _target_kind(table),
+    }
+    figures |= _plain(_figures(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
+    figures |= _constant(age_true, female_true, rmse_cap)
+    if bootstrap and len(table):
+        figures |= _intervals(sums_NS, clusters, rmse_cap, bootstrap, seed)
+    return figures
+
+
+def point_metrics(
+    age_true: Floats, age_pred: Floats, female_true: Floats, female_prob: Floats, rmse_cap: float
+) -> dict[str, float | None]:
+    """The figures without intervals, from arrays; NaN marks a missing label."""
+    sums_NS = _sums(age_true, age_pred, female_true, (female_prob >= 0.5).astype(np.float64))
+    return _plain(_figures(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
+
+
+def _female(genders: pd.Series[str]) -> Floats:
+    """1 female, 0 male, NaN unknown."""
+    return np.asarray(genders.map({"female": 1.0, "male": 0.0}), np.float64)
+
+
+def _sums(age_true: Floats, age_pred: Floats, female_true: Floats, female_pred: Floats) -> Floats:
+    """A row a face: squared error, absolute error, has age, then female/female, female/male, ... cells."""
+    has_age = ~np.isnan(age_true)
+    error = np.where(has_age, age_pred - age_true, 0.0)
+    is_female, is_male = female_true == 1, female_true == 0
+    said_female = female_pred == 1
+    return np.column_stack(
+        [
+            error**2,
+            np.abs(error),
+            has_age,
+            is_female & said_female,
+            is_female & ~said_female,
+            is_male & said_female,
+            is_male & ~said_female,
+        ]
+    ).astype(np.float64)
+
+
+def _figures(sums_RS: Floats, rmse_cap: float) -> dict[str, Floats]:
+    """The figures of R weighted samples, NaN where a sample has no such label."""
+    squared, absolute, ages, ff, fm, mf, mm = sums_RS.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rmse = np.sqrt(squared / ages)
+        mae = absolute / ages
+        f1 = (_f1(ff, fm, mf) + _f1(mm, mf, fm)) / 2
+        accuracy = (ff + mm) / (ff + fm + mf + mm)
+        f1 = np.where(np.isnan(accuracy), np.nan, f1)
+        score = 1 - np.minimum(rmse, rmse_cap) / rmse_cap
+        both = score + f1
+        harmonic = np.where(both == 0, 0.0, 2 * score * f1 / both)
+    return dict(zip(FIGURES, (rmse, mae, score, f1, accuracy, harmonic), strict=True))
+
+
+def _f1(hits: Floats, misses: Floats, false_alarms: Floats) -> Floats:
+    """F1 of one class; 0 where the class neither occurs nor is predicted, as scikit-learn has it."""
+    parts = 2 * hits + misses + false_alarms
+    return np.where(parts > 0, 2 * hits / np.where(parts > 0, parts, 1), 0.0)
+
+
+def _plain(figures: dict[str, Floats]) -> dict[str, float | None]:
+    return {name: None if np.isnan(value[0]) else float(value[0]) for name, value in figures.items()}
+
+
+def _constant(age_true: Floats, female_true: Floats, rmse_cap: float) -> dict[str, float | None]:
+    known = age_true[~np.isnan(age_true)]
+    mean, median = (known.mean(), np.median(known)) if len(known) else (np.nan, np.nan)
+    commonest = np.full_like(female_true, float(np.nansum(female_true == 1) >= np.nansum(female_true == 0)))
+    by_mean = point_metrics(age_true, np.full_like(age_true, mean), female_true, commonest, rmse_cap)
+    by_median = point_metrics(age_true, np.full_like(age_true, median), female_true, commonest, rmse_cap)
+    by_mean["age_mae"] = by_median["age_mae"]
+    return {f"constant_{name}": value for name, value in by_mean.items()}
+
+
+def _clusters(table: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Cluster numbers 0..C-1; a row without a cluster is its own."""
+    known = table["cluster"].notna().to_numpy() if "cluster" in table else np.zeros(len(table), bool)
+    labels = np.where(known, table.get("cluster", pd.Series(index=table.index)).astype(str), "")
+    own = np.char.add("row ", np.arange(len(table)).astype(str)) if len(table) else np.empty(0, str)
+    return pd.factorize(np.where(known, labels, own))[0]
+
+
+def _intervals(
+    sums_NS: Floats, clusters: npt.NDArray[np.intp], rmse_cap: float, bootstrap: int, seed: int
+) -> dict[str, float | None]:
+    count = int(clusters.max()) + 1
+    sums_CS = np.zeros((count, sums_NS.shape[1]))
+    np.add.at(sums_CS, clusters, sums_NS)
+    samples = np.concatenate(list(_resampled(sums_CS, bootstrap, seed)))
+    bounds: dict[str, float | None] = {}
+    for name, values in _figures(samples, rmse_cap).items():
+        known = values[~np.isnan(values)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        bounds[f"{name}_low"] = None if np.isnan(low) else float(low)
+        bounds[f"{name}_high"] = None if np.isnan(high) else float(high)
+    return bounds
+
+
+def _resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
+    """Sums of resampled clusters, (chunk, S) at a time."""
+    count = len(sums_CS)
+    generator = np.random.default_rng(seed)
+    chunk = max(1, _CHUNK // count)
+    for start in range(0, bootstrap, chunk):
+        size = min(chunk, bootstrap - start)
+        drawn = generator.integers(0, count, (size, count))
+        weights = np.stack([np.bincount(row, minlength=count) for row in drawn])
+        yield weights @ sums_CS
+
+
+def _target_kind(table: pd.DataFrame) -> str:
+    exact = table["age"].notna()
+    interval = ~exact & table["age_min"].notna()
+    return "mixed" if exact.any() and interval.any() else "midpoint" if interval.any() else "exact"
+
+
+def collapse_warnings(table: pd.DataFrame) -> list[str]:
+    """Sentences about an output that no longer depends on the face; none for a healthy network."""
+    found = []
+    age_true = age_target(table)
+    if len(table) > 1 and age_true.std() > 0:
+        spread = float(table["age_pred"].std())
+        if spread < max(0.01 * float(age_true.std()), 0.05):
+            found.append(
+                f"The predicted age is constant: its standard deviation is {spread:.2g} years, "
+                f"that of the labels {age_true.std():.1f}."
+            )
+    said = table["gender_pred"].unique()
+    if table["gender"].nunique() == 2 and len(said) == 1:
+        found.append(f"Every face is predicted {said[0]}, though both genders are labelled.")
+    return found

@@ -1,0 +1,41 @@
+"""What became of a run, read from its directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from agegender.core.files import read_json
+
+
+def is_run(path: Path) -> bool:
+    return (path / "status.json").is_file()
+
+
+def is_sweep(path: Path) -> bool:
+    return (path / "sweep.json").is_file()
+
+
+def read_status(run_dir: Path) -> dict[str, Any]:
+    """The run's status; `running` of a process that is gone is `killed`, no directory is `missing`."""
+    try:
+        status: dict[str, Any] = read_json(run_dir / "status.json")
+    except (FileNotFoundError, NotADirectoryError):
+        return {"status": "missing", "error": None, "seconds": None, "step": None}
+    except json.JSONDecodeError:
+        return {"status": "killed", "error": "status.json is damaged", "seconds": None, "step": None}
+    if status["status"] == "running" and not _is_alive(status["pid"]):
+        status["status"] = "killed"
+    return status
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
