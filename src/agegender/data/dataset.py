@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,17 @@ class Dataset:
     def part(self, name: str) -> npt.NDArray[np.intp]:
         """Row positions of a part."""
         return np.flatnonzero(self.faces["part"].to_numpy() == name)
+
+    def keep(self, rows: npt.NDArray[np.bool_], note: str | None = None) -> Dataset:
+        """The data set of the chosen rows alone, with a note on why."""
+        faces = self.faces[rows].reset_index(drop=True)
+        return replace(
+            self,
+            faces=faces,
+            images_NHWC=self.images_NHWC[rows],
+            notes=self.notes + ((note,) if note else ()),
+            split_sha256=_split_sha256(faces),
+        )
 
     def write(self, run_dir: Path) -> None:
         """Write split.csv, rejected.csv and dataset.json."""

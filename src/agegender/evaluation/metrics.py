@@ -23,6 +23,11 @@ FIGURES = ("age_rmse", "age_mae", "age_score", "gender_f1", "gender_accuracy", "
 _CHUNK = 4_000_000
 """Resampled counts in memory at once."""
 
+_FLAT_AGE = 0.5
+"""Years; predictions that vary less no longer depend on the face."""
+
+_FLAT_PROB = 1e-3
+
 
 def metrics(
     table: pd.DataFrame, rmse_cap: float = 30.0, bootstrap: int = 1000, seed: int = 0
@@ -57,7 +62,11 @@ def metrics(
 def point_metrics(
     age_true: Floats, age_pred: Floats, female_true: Floats, female_prob: Floats, rmse_cap: float
 ) -> dict[str, float | None]:
-    """The figures without intervals, from arrays; NaN marks a missing label."""
+    """The figures of FIGURES without intervals, from arrays (N,).
+
+    Ages are in years; `female_true` is 1 female, 0 male; NaN marks a missing label. A probability of
+    0.5 counts as female.
+    """
     sums_NS = _sums(age_true, age_pred, female_true, (female_prob >= 0.5).astype(np.float64))
     return _plain(_figures(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
 
@@ -122,11 +131,13 @@ def _constant(age_true: Floats, female_true: Floats, rmse_cap: float) -> dict[st
 
 
 def _clusters(table: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Cluster numbers 0..C-1; a row without a cluster is its own."""
-    known = table["cluster"].notna().to_numpy() if "cluster" in table else np.zeros(len(table), bool)
-    labels = np.where(known, table.get("cluster", pd.Series(index=table.index)).astype(str), "")
-    own = np.char.add("row ", np.arange(len(table)).astype(str)) if len(table) else np.empty(0, str)
-    return pd.factorize(np.where(known, labels, own))[0]
+    """Cluster numbers 0..C-1, (N,); a row whose cluster is unknown is a cluster of its own."""
+    if "cluster" not in table:
+        return np.arange(len(table))
+    numbers, names = pd.factorize(table["cluster"])
+    alone = numbers < 0
+    numbers[alone] = len(names) + np.arange(alone.sum())
+    return numbers
 
 
 def _intervals(
@@ -159,22 +170,23 @@ def _resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
 
 def _target_kind(table: pd.DataFrame) -> str:
     exact = table["age"].notna()
-    interval = ~exact & table["age_min"].notna()
-    return "mixed" if exact.any() and interval.any() else "midpoint" if interval.any() else "exact"
+    midpoint = age_target(table).notna() & ~exact
+    return "mixed" if exact.any() and midpoint.any() else "midpoint" if midpoint.any() else "exact"
 
 
 def collapse_warnings(table: pd.DataFrame) -> list[str]:
     """Sentences about an output that no longer depends on the face; none for a healthy network."""
     found = []
-    age_true = age_target(table)
-    if len(table) > 1 and age_true.std() > 0:
-        spread = float(table["age_pred"].std())
-        if spread < max(0.01 * float(age_true.std()), 0.05):
-            found.append(
-                f"The predicted age is constant: its standard deviation is {spread:.2g} years, "
-                f"that of the labels {age_true.std():.1f}."
-            )
+    age_spread, label_spread = table["age_pred"].std(), age_target(table).std()
+    if label_spread > 1 and age_spread < max(_FLAT_AGE, 0.01 * label_spread):
+        found.append(
+            f"The predicted age is nearly constant: its standard deviation is {age_spread:.2g} years, "
+            f"that of the labels {label_spread:.1f} years."
+        )
     said = table["gender_pred"].unique()
     if table["gender"].nunique() == 2 and len(said) == 1:
         found.append(f"Every face is predicted {said[0]}, though both genders are labelled.")
+    prob_spread = table["gender_prob"].std()
+    if table["gender"].nunique() == 2 and prob_spread < _FLAT_PROB:
+        found.append(f"The gender probability is constant: its standard deviation is {prob_spread:.1g}.")
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from agegender.core.errors import UserError, unknown
+from agegender.core.errors import UserError
 from agegender.core.files import atomic
 from agegender.core.types import GENDERS
 
@@ -33,46 +34,62 @@ COLUMNS = (
 NEEDED = ("id", "age_pred", "gender_pred", "gender_prob")
 FLOAT_FORMAT = "%.9g"
 
-_TEXT = ("id", "path", "split", "gender", "group", "identity", "gender_pred")
+_TEXT = ("id", "path", "group", "identity")
+_WORDS = ("split", "gender", "gender_pred")
+_MISSING = ("", "NA", "N/A", "NaN", "nan", "None", "null", "NULL", "<NA>")
+_AGES = ("age", "age_min", "age_max", "age_pred", "age_std", "age_low", "age_high")
 
 
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
     """Write the table as CSV with nine significant digits."""
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=FLOAT_FORMAT)
+        # a file name need not be valid UTF-8
+        table.to_csv(
+            temporary, index=False, float_format=FLOAT_FORMAT, encoding="utf-8", errors="backslashreplace"
+        )
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read and check a predictions table; columns that it lacks come back empty.
+    """Read and check a predictions table; columns of COLUMNS that it lacks come back empty.
 
     Raises UserError for a missing column, a missing or impossible prediction, an unknown gender.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
+        header = pd.read_csv(path, nrows=0).columns
+        # a name or a group may be the word "NA"; only an empty cell is missing there
+        missing = {name: [""] if name in _TEXT else list(_MISSING) for name in header}
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys((*_TEXT, *_WORDS), object),
+            na_values=missing,
+            keep_default_na=False,
+            low_memory=False,
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: not a readable CSV ({' '.join(str(error).split())})") from error
     for name in NEEDED:
-        if name not in table.columns:
-            raise UserError(f"{path}: {unknown('column', name, table.columns)}")
+        if name not in header:
+            raise UserError(f"{path}: no column {name} (found: {', '.join(header)})")
     table = table.reindex(columns=[*COLUMNS, *(name for name in table.columns if name not in COLUMNS)])
     _check(table, path)
     return table
 
 
 def _check(table: pd.DataFrame, path: Path) -> None:
-    for name in NEEDED[1:]:
-        if table[name].isna().any():
+    def refuse(name: str, bad: pd.Series[bool], allowed: str) -> None:
+        if bad.any():
+            first = table.loc[bad, name].iloc[0]
             raise UserError(
-                f"{path}: {name} is missing in {int(table[name].isna().sum())} of {len(table)} rows"
+                f"{path}: {name} is {'empty' if pd.isna(first) else first} in row {int(bad.argmax()) + 1}, "
+                f"such rows: {int(bad.sum())} of {len(table)} (allowed: {allowed})"
             )
-    for name in ("age", "age_min", "age_max", "age_pred", "gender_prob"):
-        if not pd.api.types.is_numeric_dtype(table[name]) and table[name].notna().any():
-            raise UserError(f"{path}: {name} holds words, not numbers")
-    if not table["gender_prob"].between(0, 1).all():
-        raise UserError(f"{path}: gender_prob must be P(female) between 0 and 1")
+
+    for name in NEEDED:
+        refuse(name, table[name].isna(), "any value")
+    for name in (*_AGES, "gender_prob"):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        refuse(name, table[name].notna() & ~np.isfinite(numbers), "a finite number")
+        table[name] = numbers.astype(np.float64)
+    refuse("gender_prob", ~table["gender_prob"].between(0, 1), "P(female) between 0 and 1")
     for name in ("gender", "gender_pred"):
-        odd = set(table[name].dropna()) - set(GENDERS)
-        if odd:
-            raise UserError(
-                f"{path}: {name} holds {sorted(map(str, odd))[0]!r} (allowed: {', '.join(GENDERS)})"
-            )
+        refuse(name, table[name].notna() & ~table[name].isin(GENDERS), ", ".join(GENDERS))

@@ -16,75 +16,95 @@ from agegender.core.files import atomic
 from agegender.core.types import GENDERS
 from agegender.data.manifest import age_target
 
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#767676"
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#666666"
 
 AGE_BANDS = (0, 3, 10, 20, 30, 40, 50, 60, 70, np.inf)
-"""Lower edges of the bands of the error plots, years."""
+"""Lower edges of the bands of the error plot, years."""
 
 _MANY = 3000
+"""Faces from which on points would hide one another."""
 
 
-def learning_curves(history: pd.DataFrame, path: Path) -> None:
-    """Loss of each task and the validation figures over epochs, phases shaded."""
-    figure, axes = _figure(1, 3, (12, 3.4))
-    _curve(axes[0], history, "age_loss", "age loss (years squared)")
-    axes[0].set_yscale("log")
-    _curve(axes[1], history, "gender_loss", "gender loss (nats)")
-    axis = axes[2]
-    _line(axis, history, "val_gender_f1", BLUE, "gender macro F1")
-    _line(axis, history, "val_harmonic_mean", GREEN, "harmonic mean")
-    axis.set(xlabel="epoch", ylabel="validation figure", ylim=(0, 1))
-    right = axis.twinx()
-    _line(right, history, "val_age_rmse", ORANGE, "age RMSE (years, right)")
-    right.set_ylim(bottom=0)
-    handles = [*axis.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    axis.legend(handles=handles, fontsize=8, frameon=False, loc="lower right")
-    for shaded in axes:
-        _phases(shaded, history)
+def task_loss(history: pd.DataFrame, task: str, path: Path) -> None:
+    """Training and validation loss of one task ("age" or "gender") over the epochs."""
+    figure, axis = _figure()
+    train, val = history[f"train_{task}_loss"], history[f"val_{task}_loss"]
+    _line(axis, history["epoch"], train, BLUE, "o", "train")
+    _line(axis, history["epoch"], val, ORANGE, "s", "val")
+    lowest = min(train.min(), val.min())
+    if lowest > 0 and max(train.max(), val.max()) > 10 * lowest:
+        axis.set_yscale("log")
+    axis.set(ylabel=f"{task} loss")
+    axis.legend(frameon=False)
+    _epochs(axis, history)
+    _save(figure, path)
+
+
+def val_age_rmse(history: pd.DataFrame, path: Path) -> None:
+    """The validation part's age RMSE over the epochs."""
+    figure, axis = _figure()
+    _line(axis, history["epoch"], history["val_age_rmse"], ORANGE, "s", "val")
+    axis.set(ylabel="age RMSE (years)")
+    axis.set_ylim(bottom=0)
+    _epochs(axis, history)
+    _save(figure, path)
+
+
+def val_gender_f1(history: pd.DataFrame, path: Path) -> None:
+    """The validation part's gender F1, and its harmonic mean with the age score, over the epochs."""
+    figure, axis = _figure()
+    _line(axis, history["epoch"], history["val_gender_f1"], ORANGE, "s", "gender macro F1")
+    if history["val_harmonic_mean"].notna().any():
+        _line(axis, history["epoch"], history["val_harmonic_mean"], GREEN, "^", "harmonic mean")
+    axis.set(ylabel="val figure (0 to 1)", ylim=(0, 1.02))
+    axis.legend(frameon=False)
+    _epochs(axis, history)
     _save(figure, path)
 
 
 def age_scatter(table: pd.DataFrame, path: Path) -> None:
-    """Predicted against true age with the diagonal; density where there are many faces."""
-    true, predicted = age_target(table), table["age_pred"]
-    known = true.notna()
-    figure, (axis,) = _figure(1, 1, (5, 4.6))
-    top = float(np.nanmax([true.max(), predicted.max(), 1.0])) * 1.03
-    low = float(np.nanmin([0.0, predicted.min()]))
-    if known.sum() > _MANY:
-        cells = axis.hexbin(
-            true[known], predicted[known], gridsize=45, bins="log", mincnt=1, cmap="cividis", linewidths=0.2
-        )
-        figure.colorbar(cells, ax=axis, label="faces")
+    """Predicted against labelled age with the diagonal; density where there are many faces."""
+    known = age_target(table).notna()
+    true, predicted = age_target(table)[known], table["age_pred"][known]
+    figure, axis = _figure((5, 4.4))
+    low = min(0.0, float(predicted.min()))
+    top = 1.03 * max(float(true.max()), float(predicted.max()), 1.0)
+    if len(true) > _MANY:
+        extent = (low, top, low, top)
+        cells = axis.hexbin(true, predicted, gridsize=40, bins="log", mincnt=1, extent=extent, linewidths=0.2)
+        figure.colorbar(cells, ax=axis, label="faces in a cell")
     else:
-        axis.scatter(true[known], predicted[known], s=9, alpha=0.45, color=BLUE, linewidths=0)
-    axis.plot([low, top], [low, top], color=GREY, linewidth=1, linestyle="--", label="no error")
-    axis.set(xlabel="true age (years)", ylabel="predicted age (years)", xlim=(low, top), ylim=(low, top))
-    axis.legend(fontsize=8, frameon=False, loc="upper left")
+        axis.scatter(true, predicted, s=12, alpha=0.5, color=BLUE, linewidths=0)
+    axis.plot([low, top], [low, top], color=GREY, linewidth=1.2, linestyle="--", label="no error")
+    axis.set(xlabel="labelled age (years)", ylabel="predicted age (years)", xlim=(low, top), ylim=(low, top))
+    axis.set_aspect("equal")
+    axis.legend(frameon=False, loc="upper left")
     _save(figure, path)
 
 
 def error_by_age(table: pd.DataFrame, path: Path) -> None:
-    """Mean absolute error and bias in bands of true age, with the number of faces."""
-    true = age_target(table)
-    error = (table["age_pred"] - true)[true.notna()]
-    band = np.digitize(true[true.notna()], AGE_BANDS) - 1
-    grouped = error.groupby(band)
-    bands = np.unique(band).tolist()
+    """Mean absolute error and bias in bands of labelled age, with the number of faces."""
+    bands = age_bands(table)
     places = np.arange(len(bands))
-    figure, (axis,) = _figure(1, 1, (7, 3.6))
-    axis.bar(
-        places, grouped.apply(lambda e: e.abs().mean()), color=BLUE, width=0.6, label="mean absolute error"
-    )
-    axis.plot(
-        places, grouped.mean(), color=ORANGE, marker="o", linewidth=1.2, label="bias (predicted - true)"
-    )
-    axis.axhline(0, color=GREY, linewidth=0.8)
-    labels = [f"{_band(b)}\nn={len(grouped.get_group(b))}" for b in bands]
-    axis.set_xticks(places, labels, fontsize=8)
-    axis.set(xlabel="true age (years)", ylabel="years")
-    axis.legend(fontsize=8, frameon=False)
+    figure, axis = _figure((5, 4.4))
+    axis.barh(places, bands["mae"], color=BLUE, height=0.6, label="mean absolute error")
+    label = "bias (predicted − labelled)"
+    axis.plot(bands["bias"], places, "o", color=ORANGE, markeredgecolor="white", label=label)
+    axis.axvline(0, color=GREY, linewidth=0.8)
+    axis.set_yticks(places, [f"{band}\nn = {n:,}" for band, n in bands["n"].items()], fontsize=8)
+    axis.set(ylabel="labelled age (years)", xlabel="error (years)")
+    axis.legend(frameon=False, fontsize=9, ncols=2, loc="lower center", bbox_to_anchor=(0.45, 1))
     _save(figure, path)
+
+
+def age_bands(table: pd.DataFrame) -> pd.DataFrame:
+    """n, mae and bias (years, predicted - labelled) of each band of AGE_BANDS that has faces."""
+    true = age_target(table).dropna()
+    error = table["age_pred"][true.index] - true
+    band = np.digitize(true, AGE_BANDS) - 1
+    columns = {"n": error, "mae": error.abs(), "bias": error}
+    bands = pd.DataFrame(columns).groupby(band).agg({"n": "size", "mae": "mean", "bias": "mean"})
+    return bands.rename(index=_band)
 
 
 def confusion_matrix(table: pd.DataFrame, path: Path) -> None:
@@ -94,58 +114,53 @@ def confusion_matrix(table: pd.DataFrame, path: Path) -> None:
         [[((known["gender"] == a) & (known["gender_pred"] == b)).sum() for b in GENDERS] for a in GENDERS]
     )
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, (axis,) = _figure(1, 1, (3.8, 3.4))
+    figure, axis = _figure((5, 4.4))
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(2, 2):
         colour = "white" if share[i, j] > 0.5 else "black"
-        axis.text(j, i, f"{counts[i, j]}\n{share[i, j]:.1%}", ha="center", va="center", color=colour)
+        text = f"{counts[i, j]}\n{share[i, j]:.1%}"
+        axis.text(j, i, text, ha="center", va="center", color=colour, fontsize=12)
     axis.set_xticks([0, 1], GENDERS)
     axis.set_yticks([0, 1], GENDERS, rotation=90, va="center")
-    axis.set(xlabel="predicted", ylabel="labelled")
-    for side in axis.spines.values():
-        side.set_visible(False)
+    axis.tick_params(length=0)
+    axis.set(xlabel="predicted gender", ylabel="labelled gender")
+    axis.spines[:].set_visible(False)
     _save(figure, path)
 
 
-def _band(index: int) -> str:
+def _band(index: Any) -> str:
     low, high = AGE_BANDS[index], AGE_BANDS[index + 1]
     return f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}–{high - 1:.0f}"
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
+def _figure(size: tuple[float, float] = (5, 3.4)) -> tuple[Figure, Axes]:
+    """Inches; without pyplot, whose global state would keep every figure alive."""
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    axes: list[Axes] = list(np.ravel(figure.subplots(rows, columns)))
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    axis = figure.subplots()
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure, axis
 
 
-def _curve(axis: Axes, history: pd.DataFrame, name: str, label: str) -> None:
-    _line(axis, history, f"train_{name}", BLUE, "train")
-    _line(axis, history, f"val_{name}", ORANGE, "val")
-    axis.set(xlabel="epoch", ylabel=label)
-    axis.legend(fontsize=8, frameon=False)
+def _line(axis: Axes, x: pd.Series[int], y: pd.Series[float], colour: str, marker: str, label: str) -> None:
+    shown = marker if len(x) <= 30 else ""
+    axis.plot(x, y, color=colour, marker=shown, markersize=4, linewidth=1.4, label=label)
 
 
-def _line(axis: Axes, history: pd.DataFrame, column: str, colour: str, label: str) -> None:
-    style: dict[str, Any] = {"marker": "o", "markersize": 3} if len(history) < 25 else {}
-    axis.plot(history["epoch"], history[column], color=colour, label=label, linewidth=1.4, **style)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _phases(axis: Axes, history: pd.DataFrame) -> None:
-    if history["phase"].nunique() < 2:
+def _epochs(axis: Axes, history: pd.DataFrame) -> None:
+    """Whole epochs along the axis; several phases are named above it and every second one shaded."""
+    first, last = history["epoch"].min(), history["epoch"].max()
+    axis.set(xlabel="epoch", xlim=(first - 0.5, last + 0.5))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    phases = history.groupby("phase", sort=False)["epoch"]
+    if len(phases) < 2:
         return
-    for i, (name, rows) in enumerate(history.groupby("phase", sort=False)):
-        first, last = rows["epoch"].min() - 0.5, rows["epoch"].max() + 0.5
+    for i, (name, epochs) in enumerate(phases):
+        start, end = epochs.min() - 0.5, epochs.max() + 0.5
         if i % 2 == 0:
-            axis.axvspan(first, last, color="#000000", alpha=0.06, linewidth=0)
-        place = (first + last) / 2
-        transform = axis.get_xaxis_transform()
-        axis.text(
-            place, 1.01, str(name), transform=transform, ha="center", va="bottom", fontsize=8, color=GREY
-        )
+            axis.axvspan(start, end, color="black", alpha=0.06, linewidth=0)
+        place = {"x": (start + end) / 2, "y": 1.01, "transform": axis.get_xaxis_transform()}
+        axis.text(s=str(name), ha="center", va="bottom", fontsize=8, color=GREY, **place)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,61 +12,79 @@ import pandas as pd
 import yaml
 
 from agegender.core.files import read_json, read_yaml, write_json, write_text
+from agegender.data.manifest import age_target
 from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
-from agegender.report.page import Block, Code, Figure, Page, Table, Text
+from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
 from agegender.report.status import read_status
 
 _NAMES = {
     "age_rmse": ("age RMSE (years)", 2),
     "age_mae": ("age MAE (years)", 2),
     "age_score": ("age score", 3),
-    "gender_f1": ("gender macro F1", 4),
-    "gender_accuracy": ("gender accuracy", 4),
+    "gender_f1": ("gender macro F1", 3),
+    "gender_accuracy": ("gender accuracy", 3),
     "harmonic_mean": ("harmonic mean", 3),
 }
 
 _PUBLISHED = (
-    ("Model 1: scratch CNN, 3 convolutions, 128 px", "128.39 (see below)", "0.8784", "0"),
-    ("Model 2: scratch CNN v2, 4 convolutions, lambda 50", "10.93", "0.8618", "0.732"),
-    ("Model 3: ResNet34, ImageNet weights, two phases", "8.46", "0.9157", "0.805"),
+    ("Model 1: scratch CNN, 3 convolutions, 128 px", "128.39*", "0.8784", "0"),
+    ("Model 2: scratch CNN v2, lambda 50", "10.93", "0.8618", "0.732"),
+    ("Model 3: ResNet34", "8.46", "0.9157", "0.805"),
 )
 _PUBLISHED_NOTE = (
-    "Other data and another split: orientation, not a comparison. 128.39 is probably a mean squared error: "
-    "its root is 11.33, and answering 0 years to every face of UTKFace scores 38.8."
+    "* Probably a mean squared error: its root is 11.33, and answering 0 years to every face of UTKFace "
+    "scores 38.8."
 )
 _INTENDED_USE = (
     "The model estimates apparent age and a binary gender label as annotated. It is no identity check and no "
     "proof of age. Groups in the data serve evaluation only."
 )
+_DRAWN = (
+    "The faces of this run are drawn, not photographed. Its figures say nothing about people, and a model "
+    "trained on drawn faces must not be used on photographs."
+)
+_SAME_FACES = (
+    "There is no test part: the model was selected and scored on the same faces, which flatters the figures."
+)
+_SETTINGS = ("run", "model.name", "data.name", "split.name", "loss.lambda", "balancer.name", "seed")
 
 
 def write_report(run_dir: Path) -> None:
     """Write metrics.json, plots, report.md and report.html from the other files of a run directory.
 
     Works on what there is: a killed run has its status, its settings and the curves so far.
+    Raises UserError for a predictions.csv that is no predictions table.
     """
+    config = _read(run_dir / "config.yaml")
+    dataset = _read(run_dir / "dataset.json")
+    (run_dir / "plots").mkdir(exist_ok=True)
     page = Page(f"agegender run {run_dir.resolve().name}")
-    status = read_status(run_dir)
-    config = read_yaml(run_dir / "config.yaml") if (run_dir / "config.yaml").exists() else {}
-    dataset = read_json(run_dir / "dataset.json") if (run_dir / "dataset.json").exists() else {}
-    page.section("Result", *_status(status), *_warnings(dataset))
+    page.section("Result", *_status(read_status(run_dir)))
+    if dataset.get("source") == "synthetic":
+        page.sections[0].blocks.append(Text(_DRAWN, warning=True))
     if (run_dir / "predictions.csv").exists():
         table = read_predictions(run_dir / "predictions.csv")
         figures = _metrics(table, config.get("evaluation", {}))
         write_json(run_dir / "metrics.json", figures)
-        page.sections[0].blocks += _headline(figures, table, dataset)
-        page.section("Predictions", *_prediction_plots(run_dir, table, figures))
+        part = judged_part(figures)
+        judged = table[table["split"] == part]
+        page.sections[0].blocks += _headline(figures, judged, dataset)
+        if len(judged):
+            page.section(f"Predictions of the {part} part", *_prediction_plots(run_dir, judged))
+    else:
+        page.sections[0].blocks.append(Text("No predictions were written: there is nothing to judge yet."))
+    page.sections[0].blocks.append(_settings(config))
     if (run_dir / "history.csv").exists():
         history = pd.read_csv(run_dir / "history.csv")
-        page.section("Training", *_training(run_dir, history, config))
-    if dataset:
-        page.section("Data", *_data(dataset))
-    headers = ("published", "age RMSE", "gender macro F1", "harmonic mean")
-    page.section("Published work, as orientation", Table(headers, _PUBLISHED), Text(_PUBLISHED_NOTE))
+        if len(history):
+            page.section("Training", *_training(run_dir, history, config))
+    page.section("Data", *_data(run_dir, dataset, config))
+    page.section("Published figures: other data, other split", *_published())
     page.section("Intended use", Text(_INTENDED_USE))
-    page.section("Settings", Code(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)))
+    if config:
+        page.section("Settings", Code(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "yaml"))
     page.section("Environment", Text(_environment()))
     write_text(run_dir / "report.md", page.to_markdown(run_dir))
     write_text(run_dir / "report.html", page.to_html())
@@ -81,12 +100,29 @@ def summary_line(run_dir: Path) -> str:
     figures = read_json(run_dir / "metrics.json")
     part = judged_part(figures)
     values = figures[part]
+    if values is None:
+        return "no face to judge: predictions.csv has neither test nor val rows"
     return (
-        f"{part}, {values['n']} faces: age RMSE {_cell(values, 'age_rmse')} (constant predictor "
-        f"{_number(values['constant_age_rmse'], 2)}), gender macro F1 {_cell(values, 'gender_f1')} "
-        f"(constant {_number(values['constant_gender_f1'], 4)}), "
-        f"harmonic mean {_cell(values, 'harmonic_mean')}"
+        f"{part}, {values['n']} faces: age RMSE {cell(values, 'age_rmse')} (constant predictor "
+        f"{_number(values['constant_age_rmse'], 2)}), gender macro F1 {cell(values, 'gender_f1')} "
+        f"(constant {_number(values['constant_gender_f1'], 3)}), "
+        f"harmonic mean {cell(values, 'harmonic_mean')}"
     )
+
+
+def cell(values: dict[str, Any], key: str) -> str:
+    """One of the figures for a table, with its interval where there is one; a dash where it is None."""
+    digits = _NAMES[key][1]
+    text = _number(values[key], digits)
+    low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
+    return text if low is None else f"{text} ({_number(low, digits)}–{_number(high, digits)})"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    content: dict[str, Any] = read_json(path) if path.suffix == ".json" else read_yaml(path) or {}
+    return content
 
 
 def _metrics(table: pd.DataFrame, options: dict[str, Any]) -> dict[str, Any]:
@@ -99,128 +135,162 @@ def _metrics(table: pd.DataFrame, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(status: dict[str, Any]) -> list[Block]:
-    if status["status"] == "ok":
-        return []
-    error = f": {status['error']}" if status["error"] else ""
-    return [Text(f"This run is {status['status']} (step {status['step']}){error}.", warning=True)]
+    if status["status"] == "missing":
+        return [Text("This folder holds no status.json: what became of the run is unknown.", warning=True)]
+    text = f"Status: {status['status']}"
+    if status["step"] is not None:
+        text += f", step {status['step']}"
+    if status["seconds"] is not None:
+        text += f" after {timedelta(seconds=round(status['seconds']))}"
+    if status.get("resumed_from_step") is not None:
+        text += f", resumed from step {status['resumed_from_step']}"
+    error = f". {status['error']}" if status["error"] else "."
+    return [Text(text + error, warning=status["status"] != "ok")]
 
 
-def _warnings(dataset: dict[str, Any]) -> list[Block]:
-    if dataset.get("source") != "synthetic":
-        return []
-    return [
-        Text(
-            "The faces of this run are drawn, not photographed: the model must not be used on photographs, "
-            "where it is no better than chance.",
-            warning=True,
-        )
-    ]
+def _settings(config: dict[str, Any]) -> Facts:
+    """The few settings that tell runs apart."""
+    found = []
+    for key in _SETTINGS:
+        value: Any = config
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            found.append((key.removesuffix(".name"), str(value)))
+    return Facts(found)
 
 
-def _headline(figures: dict[str, Any], table: pd.DataFrame, dataset: dict[str, Any]) -> list[Block]:
+def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, Any]) -> list[Block]:
     part = judged_part(figures)
+    values = figures[part]
+    if values is None:
+        return [
+            Text("predictions.csv has neither test nor val rows: there is nothing to judge.", warning=True)
+        ]
     parts = [name for name in ("test", "val") if figures[name]]
-    blocks: list[Block] = [
-        Table(
-            ["", *(f"{name} (n = {figures[name]['n']})" for name in parts), f"constant predictor on {part}"],
-            [
-                [
-                    label,
-                    *(_cell(figures[name], key) for name in parts),
-                    _number(figures[part][f"constant_{key}"], digits),
-                ]
-                for key, (label, digits) in _NAMES.items()
-            ],
-            "In brackets 95 % bootstrap intervals over duplicate clusters. The constant predictor answers the "
-            "judged faces' own mean age (for MAE the median) and commonest gender.",
-        )
+    headers = ["", *(f"{name} (n = {figures[name]['n']:,})" for name in parts), f"constant, {part}"]
+    rows = [
+        [
+            label,
+            *(cell(figures[name], key) for name in parts),
+            _number(values[f"constant_{key}"], digits),
+        ]
+        for key, (label, digits) in _NAMES.items()
     ]
-    if figures[part]["age_target"] != "exact":
+    caption = (
+        f"Constant: a predictor that answers the {part} faces' own mean age (for the MAE their median) and "
+        "commonest gender."
+    )
+    if "age_rmse_low" in values:
+        caption = f"In brackets: 95 % intervals, by bootstrap over the clusters of duplicates. {caption}"
+    blocks: list[Block] = [Table(headers, rows, caption)]
+    if values["age_target"] != "exact":
+        which = "Ages" if values["age_target"] == "midpoint" else "Some ages"
         blocks.append(
-            Text("Ages are labelled as intervals: errors are to the interval's midpoint.", warning=True)
+            Text(f"{which} are labelled as intervals: RMSE to the interval's midpoint.", warning=True)
+        )
+    if min(values["n_age"], values["n_gender"]) < values["n"]:
+        blocks.append(
+            Text(f"Of the {part} faces {values['n_age']:,} have an age, {values['n_gender']:,} a gender.")
         )
     if part == "val" and dataset.get("split"):
-        blocks.append(
-            Text(
-                "There is no test part: the model was selected and scored on the same faces, "
-                "which flatters it.",
-                warning=True,
-            )
-        )
-    blocks += [Text(text, warning=True) for text in collapse_warnings(table[table["split"] == part])]
-    return blocks
+        blocks.append(Text(_SAME_FACES, warning=True))
+    return [*blocks, *(Text(text, warning=True) for text in collapse_warnings(judged))]
 
 
-def _prediction_plots(run_dir: Path, table: pd.DataFrame, figures: dict[str, Any]) -> list[Block]:
-    part = judged_part(figures)
-    rows = table[table["split"] == part]
-    folder = run_dir / "plots"
-    folder.mkdir(exist_ok=True)
+def _prediction_plots(run_dir: Path, judged: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = []
-    if figures[part]["n_age"]:
-        plots.age_scatter(rows, folder / "age_scatter.png")
-        plots.error_by_age(rows, folder / "error_by_age.png")
-        blocks += [
-            Figure(folder / "age_scatter.png", f"Predicted against true age, {part} part."),
-            Figure(folder / "error_by_age.png", f"Age error by true age, {part} part."),
-        ]
-    if figures[part]["n_gender"]:
-        plots.confusion_matrix(rows, folder / "confusion_matrix.png")
+    if age_target(judged).notna().any():
+        path = run_dir / "plots" / "age_scatter.png"
+        plots.age_scatter(judged, path)
+        alt = "Predicted age against labelled age, with the diagonal of no error"
         blocks.append(
-            Figure(folder / "confusion_matrix.png", f"Labelled against predicted gender, {part} part.")
+            Figure(path, "Predicted against labelled age; on the dashed line there is no error.", alt)
         )
+        path = run_dir / "plots" / "error_by_age.png"
+        plots.error_by_age(judged, path)
+        alt = "Bars of the mean absolute error and points of the bias for each band of labelled age"
+        blocks.append(Figure(path, "Age error by labelled age; n faces in each band.", alt))
+    if judged["gender"].notna().any():
+        path = run_dir / "plots" / "confusion_matrix.png"
+        plots.confusion_matrix(judged, path)
+        alt = "Confusion matrix of labelled and predicted gender"
+        blocks.append(Figure(path, "Faces by labelled and predicted gender, with the share of the row.", alt))
     return blocks
 
 
 def _training(run_dir: Path, history: pd.DataFrame, config: dict[str, Any]) -> list[Block]:
     folder = run_dir / "plots"
-    folder.mkdir(exist_ok=True)
-    plots.learning_curves(history, folder / "learning_curves.png")
-    monitor = config.get("trainer", {}).get("monitor", "harmonic_mean")
-    values = history[f"val_{monitor}"]
-    best = int(values.argmin() if monitor == "age_rmse" else values.argmax())
     last = history.iloc[-1]
-    return [
-        Text(
-            f"{len(history)} epochs, {int(last['step'])} steps, {history['seconds'].sum():.0f} s; the best "
-            f"epoch by val {monitor} is {best + 1}. In the last epoch the gender loss was weighted "
-            f"{last['weight_gender']:g} against {last['weight_age']:g} for age: of the weighted training "
-            f"loss, age made up {_age_share(last):.0%}."
-        ),
-        Figure(folder / "learning_curves.png", "Loss of each task and validation figures over the epochs."),
-    ]
+    text = f"Epochs: {len(history)}, steps: {int(last['step']):,}."
+    monitor = config.get("trainer", {}).get("monitor", "harmonic_mean")
+    watched = history[f"val_{monitor}"].dropna()
+    epochs = history["epoch"][watched.index]
+    if len(watched):
+        best = watched.argmin() if monitor == "age_rmse" else watched.argmax()
+        text += f" Best val {monitor}: {watched.iloc[best]:.4g} in epoch {epochs.iloc[best]}."
+    age, gender = (last[f"weight_{task}"] * last[f"train_{task}_loss"] for task in ("age", "gender"))
+    if age + gender > 0:
+        text += (
+            f" In the last epoch the losses were weighted {last['weight_age']:g} (age) and "
+            f"{last['weight_gender']:g} (gender): age made up {age / (age + gender):.0%} of their sum."
+        )
+    blocks: list[Block] = [Text(text)]
+    for task in ("age", "gender"):
+        if history[[f"train_{task}_loss", f"val_{task}_loss"]].notna().any(axis=None):
+            path = folder / f"{task}_loss.png"
+            plots.task_loss(history, task, path)
+            unit = (
+                "in the head's own unit (regression: years squared)"
+                if task == "age"
+                else "cross-entropy, nats"
+            )
+            alt = f"Training and validation loss of {task} by epoch"
+            blocks.append(Figure(path, f"{task.capitalize()} loss by epoch, {unit}.", alt))
+    if history["val_age_rmse"].notna().any():
+        plots.val_age_rmse(history, folder / "val_age_rmse.png")
+        alt = "Validation age RMSE by epoch"
+        blocks.append(Figure(folder / "val_age_rmse.png", "Age RMSE of the val part by epoch.", alt))
+    if history["val_gender_f1"].notna().any():
+        plots.val_gender_f1(history, folder / "val_gender_f1.png")
+        alt = "Validation gender F1 and harmonic mean by epoch"
+        caption = "Gender F1 and harmonic mean of the val part by epoch."
+        blocks.append(Figure(folder / "val_gender_f1.png", caption, alt))
+    return blocks
 
 
-def _age_share(row: pd.Series[Any]) -> float:
-    age = row["weight_age"] * row["train_age_loss"]
-    return float(age / (age + row["weight_gender"] * row["train_gender_loss"]))
-
-
-def _data(dataset: dict[str, Any]) -> list[Block]:
-    rejected = ", ".join(f"{n} {reason}" for reason, n in dataset["rejected"].items()) or "none"
-    parts = ", ".join(f"{name} {n}" for name, n in dataset["parts"].items())
+def _data(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) -> list[Block]:
+    rejected = dataset.get("rejected", {})
+    if (run_dir / "rejected.csv").exists():
+        reasons = pd.read_csv(run_dir / "rejected.csv", dtype=str)["reason"]
+        rejected = reasons.value_counts().to_dict()
+    facts = [("rejected", "; ".join(f"{n:,} {reason}" for reason, n in rejected.items()) or "none")]
+    if not dataset:
+        return [Text("The run ended before its data were read."), Facts(facts if rejected else [])]
+    parts = ", ".join(f"{name} {n:,}" for name, n in dataset["parts"].items())
+    limit = config.get("data", {}).get("limit")
     facts = [
         ("source", dataset["source"]),
         ("terms", dataset["terms"]),
-        ("rows listed", f"{dataset['rows']:,}"),
+        ("rows listed", f"{dataset['rows']:,}" + (f", of which data.limit draws {limit:,}" if limit else "")),
+        *facts,
         ("faces used", f"{dataset['used']:,} ({parts})"),
-        ("rejected", rejected),
-        ("clusters of duplicates or one identity", str(dataset["clusters"])),
-        ("split", f"{dataset['split'] or 'none: all faces are test'}"),
+        ("clusters of duplicates or one identity", f"{dataset['clusters']:,}"),
+        ("split", dataset["split"] or "none: all faces are test"),
         ("sha256 of the assignment", dataset["split_sha256"]),
     ]
     if dataset["age_mean"] is not None:
-        facts.append(
-            ("age", f"mean {dataset['age_mean']:.1f}, standard deviation {dataset['age_std']:.1f} years")
-        )
-    return [Table(("", "value"), facts), *(Text(note) for note in dataset["notes"])]
+        spread = f"mean {dataset['age_mean']:.1f}, standard deviation {dataset['age_std']:.1f} years"
+        facts.append(("age of the faces used", spread))
+    return [Facts([*facts, *(("note", note) for note in dataset["notes"])])]
 
 
-def _cell(values: dict[str, Any], key: str) -> str:
-    digits = _NAMES[key][1]
-    text = _number(values[key], digits)
-    low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
-    return text if low is None else f"{text} [{_number(low, digits)}, {_number(high, digits)}]"
+def _published() -> list[Block]:
+    headers = ("", "age RMSE (years)", "gender macro F1", "harmonic mean")
+    return [
+        Table(headers, _PUBLISHED, _PUBLISHED_NOTE),
+        Text("For orientation only: these models were trained on other data and scored on another split."),
+    ]
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -228,6 +298,11 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _environment() -> str:
-    packages = ("agegender", "torch", "torchvision", "numpy", "pillow")
-    found = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}; {found}"
+    found = []
+    for name in ("agegender", "torch", "torchvision", "numpy", "pillow"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} not installed")
+    system = f"{platform.system()} {platform.machine()}"
+    return f"This report was written by Python {platform.python_version()} on {system}: {', '.join(found)}."

@@ -19,19 +19,20 @@ def is_sweep(path: Path) -> bool:
 
 
 def read_status(run_dir: Path) -> dict[str, Any]:
-    """The run's status; `running` of a process that is gone is `killed`, no directory is `missing`."""
+    """What status.json holds; `running` of a process that is gone is `killed`, no file is `missing`."""
     try:
         status: dict[str, Any] = read_json(run_dir / "status.json")
     except (FileNotFoundError, NotADirectoryError):
         return {"status": "missing", "error": None, "seconds": None, "step": None}
     except json.JSONDecodeError:
         return {"status": "killed", "error": "status.json is damaged", "seconds": None, "step": None}
-    if status["status"] == "running" and not _is_alive(status["pid"]):
+    if status["status"] == "running" and not is_alive(status["pid"]):
         status["status"] = "killed"
     return status
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether this machine has a process of that number, whoever owns it."""
     try:
         os.kill(pid, 0)
     except PermissionError:

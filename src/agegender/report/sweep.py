@@ -3,103 +3,109 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from agegender.core.files import atomic, read_json, write_text
-from agegender.report.page import Code, Links, Page, Table, Text
-from agegender.report.run import judged_part
+from agegender.report.page import Block, Code, Links, Page, Table, Text
+from agegender.report.run import cell, judged_part
 from agegender.report.status import read_status
 
 _FIGURES = ("age_rmse", "age_mae", "gender_f1", "harmonic_mean")
+_HEADERS = ("age RMSE (years)", "age MAE (years)", "gender macro F1", "harmonic mean")
 
 
 def write_sweep(sweep_dir: Path) -> pd.DataFrame:
-    """Write sweep.csv and sweep.md from `sweep.json` and the jobs' directories; returns the table.
+    """Write sweep.csv, sweep.md and sweep.html from sweep.json and the jobs' directories.
 
-    A job that has no directory is `missing`, one whose process is gone is `killed`.
+    Returns the table of sweep.csv: job, status, a column for each override, then for val and test the
+    figures, the intervals of the part that stands for the sweep (test, or val where no job has a test
+    part), seconds, error, dir. A job that has no directory is `missing`, one whose process is gone is
+    `killed`.
     """
     plan = read_json(sweep_dir / "sweep.json")
-    table = pd.DataFrame([_row(sweep_dir, job) for job in plan["jobs"]])
+    figures = [_figures(sweep_dir / job["dir"]) for job in plan["jobs"]]
+    part = "test" if any(judged_part(each) == "test" for each in figures) else "val"
+    overrides = [dict(map(_key_value, job["overrides"])) for job in plan["jobs"]]
+    keys = list(dict.fromkeys(key for each in overrides for key in each))
+    rows = []
+    for job, chosen, values in zip(plan["jobs"], overrides, figures, strict=True):
+        status = read_status(sweep_dir / job["dir"])
+        row = {"job": job["number"], "status": status["status"]} | {key: chosen.get(key) for key in keys}
+        row |= {name: (values[which] or {}).get(figure) for name, which, figure in _columns(part)}
+        rows.append(row | {"seconds": status["seconds"], "error": status["error"], "dir": job["dir"]})
+    table = pd.DataFrame(rows)
     with atomic(sweep_dir / "sweep.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g")
-    write_text(sweep_dir / "sweep.md", _page(sweep_dir, table, plan).to_markdown(sweep_dir))
+    page = _page(sweep_dir, rows, keys, part, plan["command"])
+    write_text(sweep_dir / "sweep.md", page.to_markdown(sweep_dir))
+    write_text(sweep_dir / "sweep.html", page.to_html())
     return table
 
 
-def _row(sweep_dir: Path, job: dict[str, Any]) -> dict[str, Any]:
-    directory = sweep_dir / job["dir"]
-    status = read_status(directory)
-    row: dict[str, Any] = {"job": job["number"], "status": status["status"]}
-    for override in job["overrides"]:
-        key, _, value = override.partition("=")
-        row[key.lstrip("+~")] = value
+def _key_value(override: str) -> tuple[str, str]:
+    key, _, value = override.partition("=")
+    return key.lstrip("+~"), value
+
+
+def _figures(run_dir: Path) -> dict[str, Any]:
+    """metrics.json, or no figures where the job has not written it."""
     try:
-        figures = read_json(directory / "metrics.json")
-    except (OSError, json.JSONDecodeError):
-        figures = {}
-    for part in ("val", "test"):
-        for name in _FIGURES:
-            row[f"{part}_{name}"] = (figures.get(part) or {}).get(name)
-    judged = judged_part(figures)
-    for name in _FIGURES:
-        for bound in ("low", "high"):
-            row[f"{judged}_{name}_{bound}"] = (figures.get(judged) or {}).get(f"{name}_{bound}")
-    return row | {"seconds": status["seconds"], "error": status["error"], "dir": job["dir"]}
+        figures: dict[str, Any] = read_json(run_dir / "metrics.json")
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return {"val": None, "test": None}
+    return figures
 
 
-def _page(sweep_dir: Path, table: pd.DataFrame, plan: dict[str, Any]) -> Page:
+def _columns(part: str) -> list[tuple[str, str, str]]:
+    """(column, part, figure) of the table's figures."""
+    points = [(which, name) for which in ("val", "test") for name in _FIGURES]
+    bounds = [(part, f"{name}_{bound}") for name in _FIGURES for bound in ("low", "high")]
+    return [(f"{which}_{name}", which, name) for which, name in (*points, *bounds)]
+
+
+def _page(sweep_dir: Path, rows: list[dict[str, Any]], keys: list[str], part: str, command: str) -> Page:
     page = Page(f"agegender sweep {sweep_dir.resolve().name}")
-    part = "test" if table["test_age_rmse"].notna().any() or table["test_gender_f1"].notna().any() else "val"
-    counts = ", ".join(f"{n} {status}" for status, n in table["status"].value_counts().items())
-    summary = [Text(f"{len(table)} jobs: {counts}. Figures are of the {part} part.")]
-    scores = table[f"{part}_harmonic_mean"].astype(float)
-    if scores.notna().any():
-        best = table.iloc[int(scores.argmax())]
-        summary.append(
-            Text(
-                f"Best harmonic mean: job {best['job']}, {best[f'{part}_harmonic_mean']:.3f} "
-                f"(chosen on {part}: with many jobs the best of them is flattered)."
-            )
-        )
-    keys = _varied(table)
-    headers = ["job", "status", *keys, "age RMSE", "gender macro F1", "harmonic mean", "seconds"]
-    names = (("age_rmse", 2), ("gender_f1", 4), ("harmonic_mean", 3))
-    rows = [
-        [
-            str(row["job"]),
-            row["status"],
-            *("" if pd.isna(row[key]) else str(row[key]) for key in keys),
-            *(_cell(row, f"{part}_{name}", digits) for name, digits in names),
-            "–" if pd.isna(row["seconds"]) else f"{row['seconds']:.0f}",
-        ]
-        for _, row in table.iterrows()
-    ]
-    page.section("Jobs", *summary, Table(headers, rows, "In brackets 95 % bootstrap intervals."))
-    failed = table[table["error"].notna()]
-    if len(failed):
-        page.section("Errors", *(Text(f"job {row['job']}: {row['error']}") for _, row in failed.iterrows()))
-    finished = [directory for directory in table["dir"] if (sweep_dir / directory / "report.html").exists()]
-    page.section("Reports", Links([(f"job {name}", f"{name}/report.html") for name in finished]))
-    page.section("Command", Code(plan["command"]))
+    page.section("Jobs", *_summary(rows, part), _jobs(rows, keys, part))
+    failed = [Text(f"job {row['job']}: {row['error']}") for row in rows if row["error"]]
+    if failed:
+        page.section("Errors", *failed)
+    reports = [(f"job {row['job']}", f"{row['dir']}/report.html") for row in rows]
+    written = [(label, target) for label, target in reports if (sweep_dir / target).exists()]
+    if written:
+        page.section("Reports", Links(written))
+    page.section("Command", Code(command, "sh"))
     return page
 
 
-def _varied(table: pd.DataFrame) -> list[str]:
-    """The swept keys; all keys where there is one job."""
-    columns = list(table.columns)
-    keys = columns[columns.index("status") + 1 : columns.index("val_age_rmse")]
-    varied = [key for key in keys if len(set(table[key])) > 1]
-    return varied or keys
+def _summary(rows: list[dict[str, Any]], part: str) -> list[Block]:
+    statuses = [row["status"] for row in rows]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+    blocks: list[Block] = [Text(f"Jobs: {len(rows)} ({counts}). All figures are of the {part} part.")]
+    column = f"{part}_harmonic_mean"
+    scored = [row for row in rows if row[column] is not None]
+    if scored:
+        best = max(scored, key=lambda row: row[column])
+        text = f"Best harmonic mean on {part}: job {best['job']} with {best[column]:.3f}."
+        if len(scored) > 1:
+            text += f" It was chosen on the {part} faces themselves, which flatters it."
+        blocks.append(Text(text))
+    return blocks
 
 
-def _cell(row: pd.Series[Any], name: str, digits: int) -> str:
-    if pd.isna(row[name]):
-        return "–"
-    text = f"{row[name]:.{digits}f}"
-    low = row.get(f"{name}_low")
-    if low is None or pd.isna(low):
-        return text
-    return f"{text} [{low:.{digits}f}, {row[f'{name}_high']:.{digits}f}]"
+def _jobs(rows: list[dict[str, Any]], keys: list[str], part: str) -> Table:
+    """The jobs with the overrides in which they differ."""
+    varied = [key for key in keys if len({row[key] for row in rows}) > 1] or keys
+    lines = []
+    for row in rows:
+        values = {name.removeprefix(f"{part}_"): value for name, value in row.items()}
+        seconds = "–" if row["seconds"] is None else str(timedelta(seconds=round(row["seconds"])))
+        chosen = ["–" if row[key] is None else row[key] for key in varied]
+        figures = [cell(values, name) for name in _FIGURES]
+        lines.append([str(row["job"]), row["status"], *chosen, *figures, seconds])
+    bounded = any(row[f"{part}_{name}_low"] is not None for row in rows for name in _FIGURES)
+    caption = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates." if bounded else ""
+    return Table(["job", "status", *varied, *_HEADERS, "time"], lines, caption)

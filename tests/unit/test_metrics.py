@@ -1,0 +1,244 @@
+"""Figures against scikit-learn, closed forms and a plain bootstrap loop."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, mean_squared_error
+
+from agegender.core.types import GENDERS
+from agegender.evaluation.metrics import FIGURES, collapse_warnings, metrics, point_metrics
+
+
+def _table(n: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Ages known in two of three rows, an interval in the third; one gender in ten unknown."""
+    draw = np.random.default_rng(seed)
+    age = draw.integers(1, 90, n).astype(float)
+    exact = np.arange(n) % 3 > 0
+    gender = draw.choice(GENDERS, n).astype(object)
+    prob = np.clip(0.5 + 0.25 * (gender == "female") - 0.12 + draw.normal(0, 0.2, n), 0, 1)
+    gender[::10] = None
+    return pd.DataFrame(
+        {
+            "age": np.where(exact, age, np.nan),
+            "age_min": np.where(exact, np.nan, age - 2),
+            "age_max": np.where(exact, np.nan, age + 3),
+            "gender": gender,
+            "cluster": np.arange(n) // 4,
+            "age_pred": age + draw.normal(1, 8, n),
+            "gender_pred": np.where(prob >= 0.5, "female", "male"),
+            "gender_prob": prob,
+        }
+    )
+
+
+def _target(table: pd.DataFrame) -> pd.Series[float]:
+    return table["age"].fillna((table["age_min"] + table["age_max"]) / 2)
+
+
+def _harmonic(rmse: float, f1: float, cap: float = 30.0) -> float:
+    score = 1 - min(rmse, cap) / cap
+    return 2 * score * f1 / (score + f1) if score + f1 else 0.0
+
+
+def _macro_f1(table: pd.DataFrame) -> float:
+    known = table[table["gender"].notna()]
+    return float(
+        f1_score(known["gender"], known["gender_pred"], labels=GENDERS, average="macro", zero_division=0)
+    )
+
+
+def test_figures_are_those_of_scikit_learn() -> None:
+    table = _table()
+    known = table[table["gender"].notna()]
+    figures = metrics(table, rmse_cap=20, bootstrap=0)
+    rmse = math.sqrt(mean_squared_error(_target(table), table["age_pred"]))
+    assert figures["age_rmse"] == pytest.approx(rmse)
+    assert figures["age_mae"] == pytest.approx(mean_absolute_error(_target(table), table["age_pred"]))
+    assert figures["age_score"] == pytest.approx(1 - rmse / 20)
+    assert figures["gender_f1"] == pytest.approx(_macro_f1(table))
+    assert figures["gender_accuracy"] == pytest.approx(accuracy_score(known["gender"], known["gender_pred"]))
+    assert figures["harmonic_mean"] == pytest.approx(_harmonic(rmse, _macro_f1(table), 20))
+    assert (figures["n"], figures["n_age"], figures["n_gender"]) == (200, 200, 180)
+    assert figures["n_clusters"] == 50
+    assert figures["age_target"] == "mixed"
+
+
+def test_the_constant_predictor() -> None:
+    table = _table().assign(age=_target(_table()))
+    age = table["age"]
+    constant = table.assign(gender_pred=table["gender"].mode()[0])
+    figures = metrics(table, bootstrap=0)
+    assert figures["constant_age_rmse"] == pytest.approx(age.std(ddof=0))
+    assert figures["constant_age_mae"] == pytest.approx((age - age.median()).abs().mean())
+    assert figures["constant_gender_f1"] == pytest.approx(_macro_f1(constant))
+    share = table["gender"].value_counts(normalize=True).max()
+    assert figures["constant_gender_accuracy"] == pytest.approx(share)
+    expected = _harmonic(figures["constant_age_rmse"], figures["constant_gender_f1"])
+    assert figures["constant_harmonic_mean"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("rmse", "f1", "harmonic"), [(128.39, 0.8784, 0), (10.93, 0.8618, 0.732), (8.46, 0.9157, 0.805)]
+)
+def test_the_published_table(rmse: float, f1: float, harmonic: float) -> None:
+    """2 n faces of either gender, of which round(2 n f1) are told rightly: F1 = accuracy = f1."""
+    n = 10_000
+    wrong = np.arange(n) >= round(n * f1)
+    female_true = np.repeat([1.0, 0.0], n)
+    female_prob = np.where(np.tile(wrong, 2), 1 - female_true, female_true)
+    figures = point_metrics(np.zeros(2 * n), np.full(2 * n, rmse), female_true, female_prob, 30.0)
+    assert figures["gender_f1"] == pytest.approx(f1)
+    assert figures["age_rmse"] == pytest.approx(rmse)
+    assert figures["harmonic_mean"] == pytest.approx(harmonic, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted"),
+    [
+        (["female", "female"], ["female", "female"]),
+        (["female", "female"], ["male", "male"]),
+        (["male", "female"], ["male", "male"]),
+        (["male"], ["male"]),
+        (["male", None], ["female", "female"]),
+    ],
+)
+def test_f1_of_an_absent_class(true: list[str | None], predicted: list[str]) -> None:
+    table = _table(len(true)).assign(gender=pd.Series(true), gender_pred=predicted)
+    assert metrics(table, bootstrap=0)["gender_f1"] == pytest.approx(_macro_f1(table))
+
+
+def test_harmonic_mean_of_two_zeros() -> None:
+    figures = point_metrics(np.zeros(2), np.full(2, 99.0), np.array([1.0, 0.0]), np.array([0.0, 1.0]), 30.0)
+    assert figures["age_score"] == figures["gender_f1"] == figures["harmonic_mean"] == 0
+
+
+def test_validation_and_evaluation_agree() -> None:
+    table = _table()
+    female = table["gender"].map({"female": 1.0, "male": 0.0})
+    columns = (_target(table), table["age_pred"], female, table["gender_prob"])
+    age_true, age_pred, female_true, female_prob = (np.asarray(column, np.float64) for column in columns)
+    figures = metrics(table, bootstrap=0)
+    expected = {name: figures[name] for name in FIGURES}
+    assert point_metrics(age_true, age_pred, female_true, female_prob, 30.0) == expected
+
+
+def _loop(table: pd.DataFrame, bootstrap: int) -> dict[str, npt.NDArray[np.float64]]:
+    """The bootstrap as one would write it down: draw clusters, stack their rows, score them."""
+    draw = np.random.default_rng(12345)
+    rows = [part.index.to_numpy() for _, part in table.groupby("cluster")]
+    samples: list[dict[str, Any]] = []
+    for _ in range(bootstrap):
+        drawn = np.concatenate([rows[i] for i in draw.integers(0, len(rows), len(rows))])
+        samples.append(metrics(table.loc[drawn], bootstrap=0))
+    return {name: np.array([sample[name] for sample in samples]) for name in FIGURES}
+
+
+def test_intervals_are_those_of_a_plain_loop_over_clusters() -> None:
+    table = _table(120)
+    # copies of one photo share their error: the clusters' interval is twice as wide as the rows'
+    table["age_pred"] = _target(table) + np.repeat(np.random.default_rng(3).normal(0, 8, 30), 4)
+    figures = metrics(table, bootstrap=4000)
+    for name, values in _loop(table, 800).items():
+        width = figures[f"{name}_high"] - figures[f"{name}_low"]
+        assert width > 0, name
+        for bound, quantile in (("low", 2.5), ("high", 97.5)):
+            assert figures[f"{name}_{bound}"] == pytest.approx(np.percentile(values, quantile), abs=width / 8)
+    by_rows = metrics(table.drop(columns="cluster"), bootstrap=4000)
+    assert by_rows["n_clusters"] == 120
+    widths = [f["age_mae_high"] - f["age_mae_low"] for f in (figures, by_rows)]
+    assert widths[0] / widths[1] == pytest.approx(2, rel=0.2)
+
+
+def test_the_interval_of_a_mean_in_closed_form() -> None:
+    """The MAE is a mean: its interval is 1.96 standard errors to either side."""
+    n = 2000
+    error = np.abs(np.random.default_rng(0).normal(0, 10, n))
+    table = _table(n).assign(age=30.0, age_pred=30.0 + error, cluster=np.nan)
+    figures = metrics(table, bootstrap=5000)
+    half = 1.96 * error.std() / math.sqrt(n)
+    assert figures["age_mae_low"] == pytest.approx(error.mean() - half, abs=0.1 * half)
+    assert figures["age_mae_high"] == pytest.approx(error.mean() + half, abs=0.1 * half)
+
+
+def test_the_seed_alone_decides() -> None:
+    table = _table()
+    assert metrics(table, bootstrap=50) == metrics(table, bootstrap=50)
+    assert metrics(table, bootstrap=50) != metrics(table, bootstrap=50, seed=1)
+
+
+def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = metrics(_table(), bootstrap=50)
+    monkeypatch.setattr("agegender.evaluation.metrics._CHUNK", 120)
+    assert metrics(_table(), bootstrap=50) == whole
+
+
+def test_rows_without_a_cluster_are_their_own() -> None:
+    table = _table(6).assign(cluster=[7, np.nan, 7, np.nan, np.nan, 2])
+    assert metrics(table, bootstrap=0)["n_clusters"] == 5
+
+
+def test_no_resamples_no_intervals() -> None:
+    assert not [name for name in metrics(_table(), bootstrap=0) if name.endswith(("_low", "_high"))]
+    assert len([name for name in metrics(_table(), bootstrap=9) if name.endswith(("_low", "_high"))]) == 12
+
+
+@pytest.mark.parametrize("task", ["age", "gender"])
+def test_a_task_without_labels_has_no_figures(task: str) -> None:
+    columns = ["age", "age_min", "age_max"] if task == "age" else ["gender"]
+    figures = metrics(_table().assign(**dict.fromkeys(columns, np.nan)), bootstrap=20)
+    assert figures["n"] == 200
+    assert figures[f"n_{task}"] == 0
+    assert figures["harmonic_mean"] is figures["constant_harmonic_mean"] is None
+    for name in FIGURES[:-1]:
+        for key in (name, f"constant_{name}", f"{name}_low", f"{name}_high"):
+            assert (figures[key] is None) == name.startswith(task), key
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_rows(n: int) -> None:
+    figures = metrics(_table(20)[4 : 4 + n], bootstrap=10)
+    assert figures["n"] == n
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    if n == 1:
+        assert (
+            figures["age_rmse"] == figures["age_mae"] == figures["age_rmse_low"] == figures["age_rmse_high"]
+        )
+        assert figures["constant_age_rmse"] == 0
+
+
+def test_values_are_plain() -> None:
+    assert {type(value) for value in metrics(_table(), bootstrap=10).values()} == {int, float, str}
+
+
+@pytest.mark.parametrize(("rows", "kind"), [(slice(0, None, 3), "midpoint"), (slice(1, None, 3), "exact")])
+def test_the_kind_of_ages(rows: slice, kind: str) -> None:
+    assert metrics(_table()[rows], bootstrap=0)["age_target"] == kind
+
+
+def test_a_healthy_network_gets_no_warning() -> None:
+    assert collapse_warnings(_table()) == []
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_rows_for_a_warning(rows: int) -> None:
+    assert collapse_warnings(_table()[:rows]) == []
+
+
+def test_collapse_is_named() -> None:
+    table = _table()
+    wobble = np.linspace(-0.2, 0.2, len(table))
+    (warning,) = collapse_warnings(table.assign(age_pred=33 + wobble))
+    assert "age is nearly constant" in warning
+    (warning,) = collapse_warnings(table.assign(gender_pred="male"))
+    assert "Every face is predicted male" in warning
+    constant = table.assign(gender_pred="female", gender_prob=0.51)
+    assert any("probability is constant" in warning for warning in collapse_warnings(constant))
+    one_gender = constant.assign(gender="female")
+    assert collapse_warnings(one_gender) == []
