@@ -128,7 +128,7 @@ class TestAgeHead:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(loss.item())
         assert losses[-1] < 0.5 * losses[0]
 
 

@@ -54,7 +54,7 @@ COMMAND_LINES = [
         ["model=scratch_cnn", "model.weights=imagenet"],
         ["model.weights=imagenet", "no published weights"],
     ),
-    ("train", ["split.val=0.5"], ["split", "sum"]),
+    ("train", ["split.val=0.5"], ["split", "add up to 1"]),
     ("train", ["augment.flip=2"], ["augment.flip=2"]),
     ("train", ["evaluation.rmse_cap=0"], ["evaluation.rmse_cap=0"]),
     ("train", ["+model.colour=red"], ["model.colour", "no such key"]),
@@ -111,11 +111,15 @@ def _faces(folder: Path, count: int = 40) -> list[str]:
     return names
 
 
-def _table(folder: Path, **changes: object) -> Path:
+def _table(folder: Path, *, first: dict[str, object] | None = None, **changes: object) -> Path:
+    """A labelled CSV of 40 photographs: columns changed as a whole, or in the first four rows."""
     names = _faces(folder)
     table = pd.DataFrame({"path": names, "age": range(1, 41), "gender": [i % 2 for i in range(40)]})
     for column, value in changes.items():
         table[column] = value
+    for column, value in (first or {}).items():
+        table[column] = table[column].astype(object)
+        table.loc[:3, column] = value
     table.to_csv(folder / "faces.csv", index=False)
     return folder / "faces.csv"
 
@@ -160,12 +164,12 @@ UNREADABLE = [
 def test_too_many_bad_rows_fail_the_run_and_are_listed(
     changes: dict[str, object], reason: str, call: Call, workdir: Path
 ) -> None:
-    file = _table(workdir / "photos", **changes)
+    file = _table(workdir / "photos", first=changes)
     done = call("train", *TINY[:1], *TINY[2:], "data=csv", f"data.csv={file}", CODES, "hydra.run.dir=run")
     assert done.code == 1, done.err
-    assert "data.max_bad" in done.err
+    assert "10.00% of the rows cannot be used, more than data.max_bad" in done.err
     assert _is_short(done.err), done.err
-    assert (pd.read_csv(workdir / "run" / "rejected.csv")["reason"] == reason).all()
+    assert pd.read_csv(workdir / "run" / "rejected.csv")["reason"].tolist() == [reason] * 4
 
 
 def test_damaged_images_are_listed(call: Call, workdir: Path) -> None:

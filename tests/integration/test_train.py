@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from agegender.core.files import read_json, read_yaml
@@ -105,8 +106,9 @@ def test_the_same_seed_gives_the_same_bits(tiny_run: Path, call: Call, workdir: 
     assert call("train", *TINY, "hydra.run.dir=again").code == 0
     assert call("train", *TINY, "seed=1", "hydra.run.dir=other").code == 0
 
-    def weights(run: Path) -> bytes:
-        return (run / "checkpoints" / "best.safetensors").read_bytes()
+    def weights(run: Path) -> dict[str, bytes]:
+        tensors = load_file(run / "checkpoints" / "best.safetensors")
+        return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
 
     def untimed(run: Path) -> pd.DataFrame:
         return pd.read_csv(run / "history.csv").drop(columns=["seconds", "images_per_second"])

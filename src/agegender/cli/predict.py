@@ -10,7 +10,7 @@ import pandas as pd
 from agegender.config.entry import Entry, run_entry
 from agegender.config.preflight import Plan
 from agegender.config.schema import PredictConfig
-from agegender.core.errors import UserError
+from agegender.core.errors import RunError, UserError
 from agegender.core.files import atomic
 
 
@@ -43,7 +43,7 @@ def execute(plan: Plan[PredictConfig]) -> int:
     _write_rejected(rejected, rejected_path)
     if config.format == "submission":
         if len(rejected):
-            raise UserError(
+            raise RunError(
                 f"format=submission needs every row; {len(rejected)} of {len(photos)} cannot be predicted, "
                 f"the first: {rejected['path'][0]}: {rejected['reason'][0]} (all in {rejected_path})"
             )

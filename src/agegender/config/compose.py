@@ -42,7 +42,7 @@ class Composer:
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """Overrides in Hydra's grammar; `UserError` for what it cannot read."""
         loader = GlobalHydra.instance().config_loader()
-        with self._explained():
+        with self._explained(overrides):
             parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         known = groups(self.config_name)
         for override in parsed:
@@ -54,24 +54,29 @@ class Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The composed configuration, Hydra's own part included."""
-        with self._explained():
+        with self._explained(overrides):
             return hydra.compose(self.config_name, [*self._extra, *overrides], return_hydra_config=True)
 
-    def known_keys(self) -> list[str]:
-        """Every key and group of the entry with its default groups."""
-        try:
-            config = hydra.compose(self.config_name, self._extra)
-            keys = flatten(OmegaConf.to_container(config))
-        except (HydraException, OmegaConfBaseException):  # a group without a default
-            keys = flatten(read_yaml(conf_dir() / f"{self.config_name}.yaml"))
-        return sorted(set(keys) | set(groups(self.config_name)))
+    def known_keys(self, overrides: Sequence[str] = ()) -> list[str]:
+        """Every key and group of the entry, with the groups' options that the overrides choose."""
+        known = groups(self.config_name)
+        chosen = [line for line in overrides if line.partition("=")[0] in known]
+        for lines in (chosen, []):  # a choice may itself be the mistake
+            try:
+                config = hydra.compose(self.config_name, [*self._extra, *lines])
+            except (HydraException, OmegaConfBaseException):
+                continue
+            return sorted({*flatten(OmegaConf.to_container(config)), *known})
+        return sorted({*flatten(read_yaml(conf_dir() / f"{self.config_name}.yaml")), *known})
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, overrides: Sequence[str]) -> Iterator[None]:
         try:
             yield
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise UserError(explain_hydra(error, self.known_keys(), groups(self.config_name))) from error
+            raise UserError(
+                explain_hydra(error, self.known_keys(overrides), groups(self.config_name))
+            ) from error
 
 
 @contextmanager

@@ -6,6 +6,8 @@ of path keys; `~` is expanded when the schema reads them.
 
 from __future__ import annotations
 
+import re
+
 from hydra.core.override_parser.types import Quote, QuotedString
 
 PATH_KEYS = frozenset({"data.root", "data.csv", "model.weights", "run", "input", "output", "root"})
@@ -32,10 +34,10 @@ def _is_quoted(text: str) -> bool:
 
 
 def _quote(value: str) -> str:
-    if value in WORDS or _is_quoted(value):
+    if value in WORDS:
         return value
-    # a literal ${ in a file name is no interpolation
-    return QuotedString(text=value.replace("${", "\\${"), quote=Quote.single).with_quotes()
+    value = re.sub(r"(?<!\\)\$\{", r"\\${", value)  # in a file name that is no interpolation
+    return value if _is_quoted(value) else QuotedString(text=value, quote=Quote.single).with_quotes()
 
 
 def _split(text: str) -> list[str]:

@@ -12,13 +12,14 @@ from agegender.core.errors import UserError
 from agegender.core.seeding import seed_torch
 from agegender.core.types import LabelSpec
 from agegender.data.batches import Batches
-from agegender.data.dataset import Dataset, load_dataset
+from agegender.data.dataset import Dataset
 from agegender.data.manifest import age_target
 from agegender.engine.checkpoint import BEST, load_best
 from agegender.engine.device import make_fabric
 from agegender.engine.fit import Fit
 from agegender.engine.predict import predict, predictions_table
 from agegender.engine.progress import Display
+from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
 from agegender.evaluation.table import write_predictions
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
@@ -40,8 +41,7 @@ def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
     fabric = make_fabric(config.trainer.accelerator, config.trainer.precision)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
-    with display.counting("reading faces") as progress:
-        dataset = load_dataset(config.data, config.split, backbone.input_spec.size, progress)
+    dataset = read_faces(config.data, config.split, backbone.input_spec.size, run, display)
     dataset.write(run.path)
     label_spec = _label_spec(config, dataset)
     network = build_network(backbone, config.age_head, label_spec).to(fabric.device)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from agegender.config.schema import EvaluateConfig
 from agegender.core.errors import UserError
-from agegender.data.dataset import load_dataset
 from agegender.engine.predict import predictions_table
 from agegender.engine.progress import Display
+from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
 from agegender.evaluation.table import write_predictions
 from agegender.inference.predictor import Predictor
@@ -32,8 +32,7 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
         raise UserError(
             f"data.image_size={config.data.image_size}: the network was trained at {size} px; use null"
         )
-    with display.counting("reading faces") as progress:
-        dataset = load_dataset(config.data, None, size, progress, seed=config.seed)
+    dataset = read_faces(config.data, None, size, run, display, seed=config.seed)
     seen = dataset.faces["sha256"].isin(_fitted_hashes(config.run, display)).to_numpy()
     keep = ~seen if config.faces == "unseen" else np.ones(len(seen), bool)
     if seen.any():
