@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def _faces(folder: Path, count: int = 40) -> list[str]:
     return names
 
 
-def _table(folder: Path, *, first: dict[str, object] | None = None, **changes: object) -> Path:
+def _table(folder: Path, *, first: dict[str, Any] | None = None, **changes: Any) -> Path:
     """A labelled CSV of 40 photographs: columns changed as a whole, or in the first four rows."""
     names = _faces(folder)
     table = pd.DataFrame({"path": names, "age": range(1, 41), "gender": [i % 2 for i in range(40)]})
@@ -142,7 +143,7 @@ TABLES = [
 
 @pytest.mark.parametrize(("changes", "arguments", "words"), TABLES, ids=lambda v: str(v)[:60])
 def test_labelled_tables(
-    changes: dict[str, object], arguments: list[str], words: list[str], call: Call, workdir: Path
+    changes: dict[str, Any], arguments: list[str], words: list[str], call: Call, workdir: Path
 ) -> None:
     file = _table(workdir / "photos", **changes)
     done = call("train", *TINY[:1], *TINY[2:], "data=csv", f"data.csv={file}", *arguments)
@@ -162,7 +163,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize(("changes", "reason"), UNREADABLE, ids=str)
 def test_too_many_bad_rows_fail_the_run_and_are_listed(
-    changes: dict[str, object], reason: str, call: Call, workdir: Path
+    changes: dict[str, Any], reason: str, call: Call, workdir: Path
 ) -> None:
     file = _table(workdir / "photos", first=changes)
     done = call("train", *TINY[:1], *TINY[2:], "data=csv", f"data.csv={file}", CODES, "hydra.run.dir=run")
