@@ -64,12 +64,17 @@ def _single(plan: Plan[TrainConfig]) -> int:
     return 0
 
 
+def _own(overrides: tuple[str, ...]) -> list[str]:
+    """What makes the job: where Hydra puts and runs it does not."""
+    return [override for override in overrides if not override.lstrip("+~").startswith("hydra")]
+
+
 def _sweep(plan: Plan[TrainConfig]) -> int:
     from agegender.report.sweep import write_sweep
 
     directory = claim_directory(plan)
     jobs: list[dict[str, Any]] = [
-        {"number": number, "dir": str(number), "overrides": list(job.overrides)}
+        {"number": number, "dir": str(number), "overrides": _own(job.overrides)}
         for number, job in enumerate(plan.jobs)
     ]
     command = shlex.join(["agegender-train", *plan.overrides, "--multirun"])

@@ -132,6 +132,11 @@ def flatten(value: Any) -> list[str]:
     return [key for key, _ in _leaves(value, inner=True)]
 
 
+def leaf_keys(value: Any) -> list[str]:
+    """Dotted names of the keys that hold values."""
+    return [key for key, _ in _leaves(value)]
+
+
 def _leaves(value: Any, prefix: str = "", inner: bool = False) -> Iterator[tuple[str, Any]]:
     for key, item in value.items() if isinstance(value, dict) else ():
         name = f"{prefix}{key}"

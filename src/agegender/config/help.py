@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from agegender.config.compose import conf_dir, groups
+from agegender.config.compose import conf_dir, groups, leaf_keys
 from agegender.config.options import Options
 from agegender.core.files import read_yaml
 
@@ -28,11 +28,13 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
             marked = ", ".join(f"*{name}" if name == defaults.get(group) else name for name in names)
             blocks.append(_entry(group, marked))
     blocks += ["", "keys (key=value):"]
-    blocks += [_entry(key, text) for key, text in _keys(schema, _values(config_name, defaults))]
+    shared = dict(_keys(schema, _values(config_name, defaults)))
+    blocks += [_entry(key, text) for key, text in shared.items()]
+    blocks += _own_keys(options, shared)
     blocks += [
         "",
         "flags:",
-        _entry("--cfg job", "print the composed configuration and stop; it shows each group's further keys"),
+        _entry("--cfg job", "print the composed configuration and stop"),
         _entry("--config-dir DIR", "add your own YAML groups"),
         _entry("-m", "sweep: a comma separates values, e.g. loss.lambda=1,10")
         if config_name == "train"
@@ -40,6 +42,20 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
         _entry("--version", "print the version"),
     ]
     return "\n".join(line for i, line in enumerate(blocks) if line or i < len(blocks) - 5)
+
+
+def _own_keys(options: dict[str, list[str]], shared: Collection[str]) -> list[str]:
+    """Keys that only one option of a group has, from its YAML."""
+    lines = []
+    for group, names in options.items():
+        for name in names if group != "experiment" else ():
+            keys = [f"{group}.{key}" for key in leaf_keys(read_yaml(conf_dir() / group / f"{name}.yaml"))]
+            own = [
+                key for key in keys if key not in shared and key != f"{group}.name" and ".phases." not in key
+            ]
+            if own:
+                lines.append(_entry(f"{group}={name}", ", ".join(own)))
+    return ["", "keys that only one option has (its YAML says more):", *lines] if lines else []
 
 
 def _entry(name: str, text: str) -> str:
