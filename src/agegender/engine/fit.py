@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 
-from agegender.balancing.balancer import Balancer
+from agegender.balancing.balancer import TASKS, Balancer
 from agegender.config.schema import TrainConfig
 from agegender.core.files import atomic
 from agegender.data.batches import Batches
@@ -21,7 +21,7 @@ from agegender.engine.monitor import Monitor
 from agegender.engine.phases import enter_phase, learning_rates
 from agegender.engine.progress import Display, epoch_line
 from agegender.engine.run_directory import RunDirectory
-from agegender.engine.step import training_step
+from agegender.engine.step import refuse_nonfinite, training_step
 from agegender.engine.validate import validate
 from agegender.models.network import AgeGenderNet
 
@@ -80,6 +80,8 @@ class Fit:
             self.config.evaluation.rmse_cap,
             self.fabric.autocast(),
         )
+        for task in TASKS:
+            refuse_nonfinite(figures[f"val_{task}_loss"], self.run.step, f"val {task}")
         rates = learning_rates(optimizer)
         self.history.append(
             {

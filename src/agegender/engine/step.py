@@ -31,6 +31,12 @@ def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[T
     return [age_loss, gender_loss]
 
 
+def refuse_nonfinite(loss: float | None, step: int, what: str) -> None:
+    """Raises RunError when a loss is NaN or infinite; None (no such label) passes."""
+    if loss is not None and not math.isfinite(loss):
+        raise RunError(f"step {step}: the {what} loss is {loss}; a lower learning rate may help")
+
+
 def training_step(
     network: AgeGenderNet,
     balancer: Balancer,
@@ -49,8 +55,7 @@ def training_step(
         losses_T = task_losses(network, outputs, batch)
     values = [float(value) for value in torch.stack(losses_T).detach()]
     for task, value in zip(TASKS, values, strict=True):
-        if not math.isfinite(value):
-            raise RunError(f"step {step}: the {task} loss is {value}; a lower learning rate may help")
+        refuse_nonfinite(value, step, task)
     optimizer.zero_grad(set_to_none=True)
     scale = [1.0, lambda_]
     used = balancer.backward([loss * factor for loss, factor in zip(losses_T, scale, strict=True)])
