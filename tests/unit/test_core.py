@@ -71,7 +71,6 @@ def test_torchvision_imports_through_the_door() -> None:
         "import torch\n"
         "from agegender.core import torchvision_shim as shim\n"
         "models = shim.import_torchvision('models')\n"
-        "bare = torch.version.cuda is None\n"
         "print(models.resnet18(weights=None).fc.in_features, hasattr(torch.ops.torchvision, 'nms'))\n"
     )
     assert done.stdout.split() == ["512", "True"], done.stderr
