@@ -63,6 +63,7 @@ COMMAND_LINES = [
     ("train", ["-m", "loss.lambda=1,-2"], ["loss.lambda=-2"]),
     ("train", ["-m", "loss.lambda=1,2", "model=scratch_cnn,alexnet"], ["alexnet"]),
     ("train", ["-m", "data=utkface", "data.root=a,b"], ["data.root", "no such folder", "comma"]),
+    ("train", ["hydra.run.dir=/proc/nowhere/run"], ["cannot make the run directory /proc/nowhere/run"]),
     ("train", ["--frobnicate"], ["--frobnicate"]),
     ("train", ["--config-name", "other"], ["--config-dir"]),
     ("train", ["--config-dir", "nowhere"], ["nowhere", "no such folder"]),
@@ -81,6 +82,9 @@ COMMAND_LINES = [
         ["gender_codes", "two different"],
     ),
     ("predict", ["run=.", "input=.", "output=x.csv"], ["no image"]),
+    ("predict", ["run=.", "input=.", "output=folder.csv"], ["output", "is a folder"]),
+    ("predict", ["run=.", "input=.", "output=/proc/x.csv"], ["output=/proc/x.csv", "cannot be written"]),
+    ("train", ["-m", "seed=1,2", "hydra.sweep.subdir=a"], ["hydra.sweep.subdir", "hydra.sweep.dir"]),
     ("report", ["runs=[]"], ["runs"]),
     ("report", ["runs=[nowhere]"], ["runs", "no such file"]),
     ("report", ["runs=[.]"], ["neither a run nor a sweep"]),
@@ -93,6 +97,7 @@ def _is_short(err: str) -> bool:
 
 @pytest.mark.parametrize(("entry", "arguments", "words"), COMMAND_LINES, ids=lambda v: str(v)[:60])
 def test_command_line(entry: str, arguments: list[str], words: list[str], call: Call, workdir: Path) -> None:
+    (workdir / "folder.csv").mkdir()
     done = call(entry, *arguments)
     assert done.code == 2, done.err
     assert _is_short(done.err), done.err

@@ -160,6 +160,21 @@ def test_an_infinite_loss_fails_the_run_and_names_step_and_task(call: Call, work
     assert "Traceback" in (workdir / "run" / "train.log").read_text(encoding="utf-8")
 
 
+def test_a_batch_too_small_for_batch_normalisation_is_said(call: Call, workdir: Path) -> None:
+    small = ("data.n=40", "data.image_size=32", "trainer.batch_size=1", "hydra.run.dir=run")
+    done = call("train", "model=resnet34", "model.weights=null", *small)
+    assert done.code == 1
+    assert "trainer.batch_size" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert read_json(workdir / "run" / "status.json")["status"] == "failed"
+
+
+def test_a_run_directory_of_any_name(call: Call, workdir: Path) -> None:
+    done = call("train", *TINY, "trainer.max_steps=1", "hydra.run.dir=runs/my run (1), ümläut/${data.n}")
+    assert done.code == 0, done.err
+    assert (workdir / "runs" / "my run (1), ümläut" / "80" / "report.html").exists()
+
+
 def test_random_split_is_the_published_one(call: Call, workdir: Path) -> None:
     done = call("train", *TINY, "split=random", "trainer.max_steps=1", "hydra.run.dir=run")
     assert done.code == 0, done.err

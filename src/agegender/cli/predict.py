@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from agegender.config.entry import Entry, run_entry
 from agegender.config.preflight import Plan
 from agegender.config.schema import PredictConfig
 from agegender.core.errors import RunError, UserError
-from agegender.core.files import atomic
+from agegender.core.files import write_csv
 
 
 def check(config: PredictConfig) -> None:
@@ -21,6 +22,11 @@ def check(config: PredictConfig) -> None:
     check_accelerator(config.trainer.accelerator)
     if config.output == config.input:
         raise UserError(f"output={config.output} would overwrite the input")
+    try:
+        with TemporaryFile(dir=config.output.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"output={config.output}: its folder cannot be written ({error.strerror})") from error
 
 
 def execute(plan: Plan[PredictConfig]) -> int:
@@ -60,8 +66,7 @@ def _write_rejected(rejected: pd.DataFrame, path: Path) -> None:
     """The list of unreadable photos, or no file (also no older one) when there are none."""
     path.unlink(missing_ok=True)
     if len(rejected):
-        with atomic(path) as temporary:
-            rejected.to_csv(temporary, index=False)
+        write_csv(rejected, path)
 
 
 def _write_submission(table: pd.DataFrame, config: PredictConfig) -> None:
@@ -69,8 +74,7 @@ def _write_submission(table: pd.DataFrame, config: PredictConfig) -> None:
     submission = pd.DataFrame(
         {"id": table["id"], "gender": table["gender_pred"].map(codes), "age": table["age_pred"]}
     )
-    with atomic(config.output) as temporary:
-        submission.to_csv(temporary, index=False, float_format="%.4f")
+    write_csv(submission, config.output, "%.4f")
 
 
 ENTRY = Entry(

@@ -11,6 +11,8 @@ import re
 from hydra.core.override_parser.types import Quote, QuotedString
 
 PATH_KEYS = frozenset({"data.root", "data.csv", "model.weights", "run", "input", "output", "root"})
+HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
+"""Paths whose interpolations (`${now:%H}`) are meant."""
 PATH_LIST_KEYS = frozenset({"runs"})
 WORDS = frozenset({"null", "imagenet", "???"})
 """Values of path keys that are words, not paths."""
@@ -24,6 +26,8 @@ def quote_paths(override: str, multirun: bool) -> str:
     if key in PATH_LIST_KEYS:
         inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
         return f"{key}=[{','.join(_quote(part.strip()) for part in _split(inner) if part.strip())}]"
+    if key in HYDRA_KEYS:
+        return f"{key}={_quote(value, literal=False)}"
     if key in PATH_KEYS:
         return f"{key}={','.join(map(_quote, _split(value) if multirun else [value]))}"
     return override
@@ -33,10 +37,11 @@ def _is_quoted(text: str) -> bool:
     return len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
 
 
-def _quote(value: str) -> str:
+def _quote(value: str, literal: bool = True) -> str:
     if value in WORDS:
         return value
-    value = re.sub(r"(?<!\\)\$\{", r"\\${", value)  # in a file name that is no interpolation
+    if literal:
+        value = re.sub(r"(?<!\\)\$\{", r"\\${", value)  # in a file name that is no interpolation
     return value if _is_quoted(value) else QuotedString(text=value, quote=Quote.single).with_quotes()
 
 

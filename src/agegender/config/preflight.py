@@ -76,6 +76,12 @@ def preflight(
             for override in parsed:
                 if override.is_sweep_override():
                     raise UserError(f"{override.input_line} holds several values: add -m to sweep over them")
+        for override in parsed:
+            if override.key_or_group == "hydra.sweep.subdir":
+                raise UserError(
+                    "hydra.sweep.subdir cannot be set: the sweep's table finds its jobs by number; "
+                    "hydra.sweep.dir=DIR moves the whole sweep"
+                )
         fixed = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
         base = composer.compose(fixed)
         multirun = bool(flags.multirun) or OmegaConf.select(base, "hydra.mode.name") == "MULTIRUN"
@@ -121,11 +127,18 @@ def _comma_hint(parsed: Sequence[object]) -> str:
 def claim_directory(plan: Plan[S]) -> Path:
     """Create the directory of a run or sweep; two that start in one microsecond get two directories.
 
-    Raises UserError when the user chose one that already holds a run or a sweep.
+    Raises UserError when the user chose one that already holds a run or a sweep, or that cannot be made.
     """
     assert plan.directory is not None
-    path = Path(plan.directory).absolute()
-    if plan.directory_is_chosen:
+    path = Path(plan.directory).expanduser().absolute()
+    try:
+        return _claim(path, plan.directory_is_chosen)
+    except OSError as error:
+        raise UserError(f"cannot make the run directory {path}: {error.strerror or error}") from error
+
+
+def _claim(path: Path, is_chosen: bool) -> Path:
+    if is_chosen:
         if any((path / name).exists() for name in ("status.json", "sweep.json")):
             raise UserError(f"{path} already holds a run; choose another directory")
         path.mkdir(parents=True, exist_ok=True)

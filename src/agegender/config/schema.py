@@ -199,6 +199,8 @@ class PredictConfig(Options):
             )
         if self.output.suffix.lower() != ".csv":
             raise ValueError(f"output must end in .csv, not {self.output.name!r}")
+        if self.output.is_dir():
+            raise ValueError(f"output={self.output} is a folder")
         if not self.output.parent.is_dir():
             raise ValueError(f"output: no such folder {self.output.parent}")
         return self

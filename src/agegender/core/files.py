@@ -7,9 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:  # `--help` must not wait for pandas
+    import pandas as pd
 
 
 @contextmanager
@@ -26,6 +29,14 @@ def atomic(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
+    """The table without its index; a file name in it need not be UTF-8: odd bytes are written as \\udcXX."""
+    with atomic(path) as temporary:
+        table.to_csv(
+            temporary, index=False, float_format=float_format, encoding="utf-8", errors="backslashreplace"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from agegender.config.options import DataOptions, SplitOptions
 from agegender.core import registry
 from agegender.core.errors import RunError, UserError
-from agegender.core.files import atomic, write_json
+from agegender.core.files import write_csv, write_json
 from agegender.core.seeding import stream
 from agegender.core.types import PARTS
 from agegender.data.clusters import cluster_ids
@@ -73,7 +73,7 @@ class Dataset:
     def write(self, run_dir: Path) -> None:
         """Write split.csv, rejected.csv and dataset.json."""
         columns = {"id": "id", "path": "path", "part": "split", "sha256": "sha256", "cluster": "cluster"}
-        _write_csv(self.faces[list(columns)].rename(columns=columns), run_dir / "split.csv")
+        write_csv(self.faces[list(columns)].rename(columns=columns), run_dir / "split.csv")
         write_rejected(self.rejected, run_dir)
         write_json(run_dir / "dataset.json", self.summary())
 
@@ -149,7 +149,7 @@ def load_dataset(
 
 def write_rejected(rejected: pd.DataFrame, run_dir: Path) -> None:
     """Write rejected.csv, also of a run that `UnusableData` ended."""
-    _write_csv(rejected, run_dir / "rejected.csv")
+    write_csv(rejected, run_dir / "rejected.csv")
 
 
 def _limited(faces: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
@@ -186,9 +186,3 @@ def _check_parts(part: pd.Series[str], data: DataOptions, split: SplitOptions) -
 def _split_sha256(faces: pd.DataFrame) -> str:
     lines = sorted(f"{sha256},{part}" for sha256, part in zip(faces["sha256"], faces["part"], strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    with atomic(path) as temporary:
-        # a file name need not be UTF-8; its odd bytes are written as \udcXX
-        table.to_csv(temporary, index=False, encoding="utf-8", errors="backslashreplace")

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import TASKS, Balancer
 from agegender.config.schema import TrainConfig
-from agegender.core.files import atomic
+from agegender.core.files import write_csv
 from agegender.data.batches import Batches
 from agegender.data.dataset import Dataset
 from agegender.engine.checkpoint import BEST, LAST, save_best, save_last
@@ -129,8 +129,7 @@ class Fit:
         """History, best and last checkpoint, a line for the reader."""
         row = self.history[-1]
         is_best = self.monitor.update(row[f"val_{self.monitor.name}"], self.epoch)
-        with atomic(self.run.path / "history.csv") as temporary:
-            pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.9g")
+        write_csv(pd.DataFrame(self.history), self.run.path / "history.csv", "%.9g")
         if is_best:
             self._save_best()
         self._save_last(phase, optimizer)

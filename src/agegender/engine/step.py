@@ -31,6 +31,19 @@ def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[T
     return [age_loss, gender_loss]
 
 
+def _forward(network: AgeGenderNet, batch: Batch, step: int) -> Outputs:
+    try:
+        outputs: Outputs = network(batch.images_BCHW)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise RunError(
+            f"step {step}: batch normalisation cannot train on a batch of {len(batch)} faces this small; "
+            "raise trainer.batch_size or data.image_size"
+        ) from error
+    return outputs
+
+
 def refuse_nonfinite(loss: float | None, step: int, what: str) -> None:
     """Raises RunError when a loss is NaN or infinite; None (no such label) passes."""
     if loss is not None and not math.isfinite(loss):
@@ -51,7 +64,7 @@ def training_step(
     Raises RunError, before anything is changed, when a loss is NaN or infinite.
     """
     with autocast:
-        outputs = network(batch.images_BCHW)
+        outputs = _forward(network, batch, step)
         losses_T = task_losses(network, outputs, batch)
     values = [float(value) for value in torch.stack(losses_T).detach()]
     for task, value in zip(TASKS, values, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.core.errors import UserError
-from agegender.core.files import atomic
+from agegender.core.files import write_csv
 from agegender.core.types import GENDERS
 
 COLUMNS = (
@@ -42,11 +42,7 @@ _AGES = ("age", "age_min", "age_max", "age_pred", "age_std", "age_low", "age_hig
 
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
     """Write the table as CSV with nine significant digits."""
-    with atomic(path) as temporary:
-        # a file name need not be valid UTF-8
-        table.to_csv(
-            temporary, index=False, float_format=FLOAT_FORMAT, encoding="utf-8", errors="backslashreplace"
-        )
+    write_csv(table, path, FLOAT_FORMAT)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

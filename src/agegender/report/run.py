@@ -272,7 +272,11 @@ def _data(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) -> lis
     facts = [
         ("source", dataset["source"]),
         ("terms", dataset["terms"]),
-        ("rows listed", f"{dataset['rows']:,}" + (f", of which data.limit draws {limit:,}" if limit else "")),
+        (
+            "rows listed",
+            f"{dataset['rows']:,}"
+            + (f", of which data.limit draws {limit:,}" if limit and limit < dataset["rows"] else ""),
+        ),
         *facts,
         ("faces used", f"{dataset['used']:,} ({parts})"),
         ("clusters of duplicates or one identity", f"{dataset['clusters']:,}"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from agegender.core.files import atomic, read_json, write_text
+from agegender.core.files import read_json, write_csv, write_text
 from agegender.report.page import Block, Code, Links, Page, Table, Text
 from agegender.report.run import cell, judged_part
 from agegender.report.status import read_status
@@ -38,8 +38,7 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
         row |= {name: (values[which] or {}).get(figure) for name, which, figure in _columns(part)}
         rows.append(row | {"seconds": status["seconds"], "error": status["error"], "dir": job["dir"]})
     table = pd.DataFrame(rows)
-    with atomic(sweep_dir / "sweep.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g")
+    write_csv(table, sweep_dir / "sweep.csv", "%.9g")
     page = _page(sweep_dir, rows, keys, part, plan["command"])
     write_text(sweep_dir / "sweep.md", page.to_markdown(sweep_dir))
     write_text(sweep_dir / "sweep.html", page.to_html())
