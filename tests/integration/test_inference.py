@@ -12,7 +12,7 @@ import pytest
 from agegender.core.files import read_json
 from agegender.evaluation.table import COLUMNS
 
-from .conftest import Call
+from .conftest import TINY, Call
 
 
 @pytest.fixture
@@ -145,3 +145,41 @@ def test_a_killed_run_gets_its_report(tiny_run: Path, call: Call, workdir: Path)
     assert done.code == 0, done.err
     assert "killed" in (workdir / "run" / "report.md").read_text(encoding="utf-8")
     assert not (workdir / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    "file", ["history.csv", "config.yaml", "dataset.json", "rejected.csv", "predictions.csv"]
+)
+@pytest.mark.parametrize("damage", ["", "[{bad", "hello\n1\n"])
+def test_a_damaged_file_is_named(file: str, damage: str, tiny_run: Path, call: Call, workdir: Path) -> None:
+    shutil.copytree(tiny_run, workdir / "run")
+    (workdir / "run" / file).write_text(damage)
+    done = call("report", "runs=[run]")
+    if file == "config.yaml" and not damage:
+        assert done.code == 0  # no settings are no damage: a run may be killed before it writes them
+        return
+    assert done.code == 2, done.err
+    assert file in done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def test_a_damaged_job_does_not_cost_the_sweep_its_table(call: Call, workdir: Path) -> None:
+    done = call("train", "-m", *TINY, "trainer.max_steps=1", "seed=1,2,3", "hydra.sweep.dir=sweep")
+    assert done.code == 0, done.err
+    (workdir / "sweep" / "0" / "metrics.json").write_text("[]")
+    (workdir / "sweep" / "1" / "status.json").write_text("{}")
+    assert call("report", "runs=[sweep]").code == 0
+    table = pd.read_csv(workdir / "sweep" / "sweep.csv")
+    assert table["status"].tolist() == ["ok", "killed", "ok"]
+    assert table["test_age_rmse"].isna().tolist() == [True, False, False]
+
+
+def test_the_input_is_never_overwritten(tiny_run: Path, photos: Path, call: Call, workdir: Path) -> None:
+    listing = photos / "list.csv.rejected.csv"
+    pd.DataFrame({"path": ["broken.jpg"]}).to_csv(listing, index=False)
+    before = listing.read_bytes()
+    for output in (photos / "list.csv", photos / "sub" / ".." / "list.csv.rejected.csv"):
+        done = call("predict", f"run={tiny_run}", f"input={listing}", f"output={output}")
+        assert done.code == 2, done.err
+        assert "would overwrite the input" in done.err
+    assert listing.read_bytes() == before

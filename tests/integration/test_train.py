@@ -11,9 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
@@ -236,3 +238,57 @@ def test_version_and_cfg(call: Call) -> None:
     shown = call("train", "--cfg", "job", "data=utkface", "loss.lambda=7")
     assert shown.code == 0
     assert "lambda: 7" in shown.out
+
+
+def test_losses_are_means_over_the_faces_that_have_the_label(call: Call, workdir: Path) -> None:
+    """Whatever the batch size: at a learning rate that moves nothing the mean is one number."""
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(workdir / f"{i}.png")
+    ages = [20.0 + i if i % 4 == 0 else None for i in range(40)]
+    pd.DataFrame({"path": [f"{i}.png" for i in range(40)], "age": ages}).to_csv("faces.csv", index=False)
+    losses = []
+    for size in (2, 8, 32):
+        done = call(
+            "train", *TINY[:1], *TINY[2:-1], "data=csv", "data.csv=faces.csv", "data.columns.gender=null",
+            "trainer.monitor=age_rmse", "split=random", "schedule.phases.all.epochs=1", "data.max_bad=1",
+            "schedule.phases.all.lr=1e-12", f"trainer.batch_size={size}", f"hydra.run.dir=run{size}",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        history = pd.read_csv(workdir / f"run{size}" / "history.csv")
+        losses.append(history["train_age_loss"][0])
+        assert history["train_gender_loss"].isna().all()
+        assert not (workdir / f"run{size}" / "plots" / "gender_loss.png").exists()
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-4)
+
+
+def test_early_stopping_says_so(call: Call, workdir: Path) -> None:
+    still = ("schedule.phases.all.lr=1e-12", "schedule.patience=1", "schedule.phases.all.epochs=5")
+    done = call("train", *TINY[:-1], *still, "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    assert "stopped early in front of epoch 3" in done.out
+    assert len(pd.read_csv(workdir / "run" / "history.csv")) == 2
+
+
+def test_a_failed_start_may_be_corrected_in_place(call: Call, workdir: Path) -> None:
+    (workdir / "empty").mkdir()
+    quick = [line for line in TINY if not line.startswith("data.n=")]
+    done = call("train", *quick, "data=utkface", "data.root=empty", "hydra.run.dir=run")
+    assert done.code == 2
+    assert call("train", *TINY, "hydra.run.dir=run").code == 0
+    assert call("train", *TINY, "hydra.run.dir=run").code == 2
+    assert "need the path" in call("train", *TINY, "hydra.run.dir=").err
+
+
+def test_a_reader_that_leaves_does_not_end_the_run(workdir: Path) -> None:
+    script = Path(sys.executable).with_name("agegender-train")
+    arguments = " ".join([*TINY, "schedule.phases.all.epochs=30", "schedule.patience=null"])
+    done = subprocess.run(
+        ["bash", "-c", f"{script} {arguments} hydra.run.dir=run | head -1"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "scratch_cnn" in done.stdout
+    until = time.monotonic() + 60
+    while read_json(workdir / "run" / "status.json")["status"] == "running" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert read_json(workdir / "run" / "status.json")["status"] == "ok"

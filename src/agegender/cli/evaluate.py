@@ -11,9 +11,11 @@ from agegender.config.schema import EvaluateConfig
 
 def check(config: EvaluateConfig) -> None:
     """What only this machine can tell, before anything is read."""
+    from agegender.engine.checkpoint import load_best
     from agegender.engine.device import check_accelerator
 
     check_accelerator(config.trainer.accelerator)
+    load_best(config.run)
 
 
 def execute(plan: Plan[EvaluateConfig]) -> int:

@@ -20,8 +20,9 @@ def check(config: PredictConfig) -> None:
     from agegender.engine.device import check_accelerator
 
     check_accelerator(config.trainer.accelerator)
-    if config.output == config.input:
-        raise UserError(f"output={config.output} would overwrite the input")
+    for written in (config.output, _rejected_path(config.output)):
+        if written.exists() and written.samefile(config.input):
+            raise UserError(f"output={config.output} would overwrite the input {config.input}")
     try:
         with TemporaryFile(dir=config.output.parent):
             pass
@@ -45,7 +46,7 @@ def execute(plan: Plan[PredictConfig]) -> int:
         tables.append(faces.drop(columns=predicted.columns).join(predicted)[list(COLUMNS)])
         rejections.append(rejected)
     table, rejected = pd.concat(tables, ignore_index=True), pd.concat(rejections, ignore_index=True)
-    rejected_path = config.output.with_name(config.output.name + ".rejected.csv")
+    rejected_path = _rejected_path(config.output)
     _write_rejected(rejected, rejected_path)
     if config.format == "submission":
         if len(rejected):
@@ -60,6 +61,10 @@ def execute(plan: Plan[PredictConfig]) -> int:
     if len(rejected):
         print(f"{len(rejected)} could not be read: {rejected_path}", file=sys.stderr)
     return 1 if len(rejected) else 0
+
+
+def _rejected_path(output: Path) -> Path:
+    return output.with_name(output.name + ".rejected.csv")
 
 
 def _write_rejected(rejected: pd.DataFrame, path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig
@@ -45,7 +48,8 @@ def run_entry(entry: Entry, argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(entry, arguments)
+        with _terminated_like_interrupted():
+            return _run(entry, arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -60,6 +64,24 @@ def run_entry(entry: Entry, argv: Sequence[str] | None = None) -> int:
                 "this is a bug or a lack of memory or disk; HYDRA_FULL_ERROR=1 shows where", file=sys.stderr
             )
         return error.exit_code if isinstance(error, AgeGenderError) else 1
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM is handled like Ctrl-C, so that a run that is told to end leaves a usable directory."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(entry: Entry, arguments: list[str]) -> int:

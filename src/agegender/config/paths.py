@@ -20,16 +20,17 @@ WORDS = frozenset({"null", "imagenet", "???"})
 
 def quote_paths(override: str, multirun: bool) -> str:
     """The override with its path value quoted; under `-m` an unquoted comma separates values."""
-    key, equals, value = override.partition("=")
+    prefixed, equals, value = override.partition("=")
+    key = prefixed.lstrip("+")
     if not equals or not value:
         return override
     if key in PATH_LIST_KEYS:
         inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-        return f"{key}=[{','.join(_quote(part.strip()) for part in _split(inner) if part.strip())}]"
+        return f"{prefixed}=[{','.join(_quote(part.strip()) for part in _split(inner) if part.strip())}]"
     if key in HYDRA_KEYS:
-        return f"{key}={_quote(value, literal=False)}"
+        return f"{prefixed}={_quote(value, literal=False)}"
     if key in PATH_KEYS:
-        return f"{key}={','.join(map(_quote, _split(value) if multirun else [value]))}"
+        return f"{prefixed}={','.join(map(_quote, _split(value) if multirun else [value]))}"
     return override
 
 

@@ -19,6 +19,7 @@ from agegender.config.compose import Composer, composing, to_plain, validate
 from agegender.config.options import Options
 from agegender.config.paths import PATH_KEYS, quote_paths
 from agegender.core.errors import UserError
+from agegender.core.files import read_json
 
 S = TypeVar("S", bound=Options)
 
@@ -130,6 +131,8 @@ def claim_directory(plan: Plan[S]) -> Path:
     Raises UserError when the user chose one that already holds a run or a sweep, or that cannot be made.
     """
     assert plan.directory is not None
+    if not plan.directory:
+        raise UserError("hydra.run.dir= and hydra.sweep.dir= need the path of a directory")
     path = Path(plan.directory).expanduser().absolute()
     try:
         return _claim(path, plan.directory_is_chosen)
@@ -137,9 +140,20 @@ def claim_directory(plan: Plan[S]) -> Path:
         raise UserError(f"cannot make the run directory {path}: {error.strerror or error}") from error
 
 
+def _never_began(status: Path) -> bool:
+    """No run, or one that failed before its first step: a corrected command may take its place."""
+    try:
+        found = read_json(status)
+        return bool(found["status"] == "failed" and found["step"] == 0)
+    except FileNotFoundError:
+        return True
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def _claim(path: Path, is_chosen: bool) -> Path:
     if is_chosen:
-        if any((path / name).exists() for name in ("status.json", "sweep.json")):
+        if (path / "sweep.json").exists() or not _never_began(path / "status.json"):
             raise UserError(f"{path} already holds a run; choose another directory")
         path.mkdir(parents=True, exist_ok=True)
         return path

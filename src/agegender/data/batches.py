@@ -31,6 +31,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.age_B)
 
+    def labelled(self) -> tuple[int, int]:
+        """How many faces have an age, and how many a gender."""
+        return int((~self.age_B.isnan()).sum()), int((self.gender_B != NO_GENDER).sum())
+
 
 class Batches:
     """Makes batches of the rows of `faces`; `images_NHWC` are uint8 in the same order."""

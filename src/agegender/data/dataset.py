@@ -162,7 +162,8 @@ def _limited(faces: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
 
 def _check_bad(share: float, rejected: pd.DataFrame, max_bad: float) -> None:
     if share > max_bad:
-        first = rejected.iloc[-1]
+        commonest = rejected["reason"].value_counts().index[0]
+        first = rejected[rejected["reason"] == commonest].iloc[0]
         raise UnusableData(
             f"{share:.2%} of the rows cannot be used, more than data.max_bad={max_bad:g}"
             f"{_reasons(rejected)}; e.g. {first['path']}: {first['reason']} {first['detail']}".rstrip(),

@@ -21,7 +21,7 @@ from agegender.engine.monitor import Monitor
 from agegender.engine.phases import enter_phase, learning_rates
 from agegender.engine.progress import Display, epoch_line
 from agegender.engine.run_directory import RunDirectory
-from agegender.engine.step import refuse_nonfinite, training_step
+from agegender.engine.step import mean_losses, refuse_nonfinite, training_step
 from agegender.engine.validate import validate
 from agegender.models.network import AgeGenderNet
 
@@ -46,6 +46,8 @@ class Fit:
         self.monitor = Monitor(config.trainer.monitor, config.schedule.patience)
         self.train_rows, self.val_rows = dataset.part("train"), dataset.part("val")
         self.epochs = sum(phase.epochs for phase in config.schedule.phases.values())
+        if config.trainer.max_steps is not None:
+            self.epochs = min(self.epochs, -(-config.trainer.max_steps // batches.steps(self.train_rows)))
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
 
@@ -55,7 +57,7 @@ class Fit:
             optimizer = enter_phase(self.network, self.balancer, phase, self.config.schedule)
             try:
                 for _ in range(phase.epochs):
-                    if self._is_over():
+                    if self._is_over(name):
                         return
                     self._epoch(name, optimizer)
             except KeyboardInterrupt:
@@ -65,9 +67,16 @@ class Fit:
                         self._save_best()
                 raise
 
-    def _is_over(self) -> bool:
+    def _is_over(self, phase: str) -> bool:
         limit = self.config.trainer.max_steps
-        return self.monitor.should_stop or (limit is not None and self.run.step >= limit)
+        if limit is not None and self.run.step >= limit:
+            return True
+        if self.monitor.should_stop:
+            self.display.say(
+                f"stopped early in front of epoch {self.epoch + 1} ({phase}): no better {self.monitor.name} "
+                f"in {self.monitor.epochs_without} epochs (schedule.patience)"
+            )
+        return self.monitor.should_stop
 
     def _epoch(self, phase: str, optimizer: torch.optim.Optimizer) -> None:
         self.epoch += 1
@@ -101,10 +110,15 @@ class Fit:
         )
         self._keep(phase, optimizer)
 
-    def _steps(self, phase: str, optimizer: torch.optim.Optimizer) -> tuple[int, list[float], list[float]]:
-        """One pass over the training faces: faces seen, mean task losses, mean task weights."""
+    def _steps(
+        self, phase: str, optimizer: torch.optim.Optimizer
+    ) -> tuple[int, list[float | None], list[float]]:
+        """One pass over the training faces: faces seen, mean task losses, mean task weights.
+
+        A task's mean is over the faces that have its label, None where none has.
+        """
         self.network.train()
-        seen, losses_ST, weights_ST = 0, [], []
+        seen, losses_ST, labelled_ST, weights_ST = 0, [], [], []
         batches = self.batches.shuffled(self.train_rows, self.config.seed, self.epoch, self.config.augment)
         steps = self.batches.steps(self.train_rows)
         for batch in self.display.track(batches, f"epoch {self.epoch} {phase}", steps):
@@ -120,10 +134,11 @@ class Fit:
             self.run.step += 1
             seen += len(batch)
             losses_ST.append(losses)
+            labelled_ST.append(batch.labelled())
             weights_ST.append(weights)
             if self.run.step == self.config.trainer.max_steps:
                 break
-        return seen, np.mean(losses_ST, axis=0).tolist(), np.mean(weights_ST, axis=0).tolist()
+        return seen, mean_losses(losses_ST, labelled_ST), np.mean(weights_ST, axis=0).tolist()
 
     def _keep(self, phase: str, optimizer: torch.optim.Optimizer) -> None:
         """History, best and last checkpoint, a line for the reader."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -15,11 +17,19 @@ log = logging.getLogger("agegender")
 T = TypeVar("T")
 
 
+class _Console(Console):
+    """Goes on in silence when nobody reads any more (`agegender-train | head`); rich would exit."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Display:
     """Prints to the console unless `quiet` (sweeps); everything also goes to the run's log."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = _Console(highlight=False, soft_wrap=True)
         self._quiet = quiet
         self._live = not quiet and self._console.is_terminal
 
@@ -63,14 +73,14 @@ class Display:
 
 
 def epoch_line(row: dict[str, Any], epochs: int, seconds_left: float, is_best: bool) -> str:
-    """One line for a row of the history; figures that the validation faces cannot give show as -."""
+    """One line for a row of the history; figures that the faces cannot give show as -."""
 
     def figure(name: str, digits: int) -> str:
         return "-" if row[name] is None else f"{row[name]:.{digits}f}"
 
     return (
         f"epoch {row['epoch']}/{epochs} {row['phase']}"
-        f"  loss age {row['train_age_loss']:.1f} gender {row['train_gender_loss']:.3f}"
+        f"  loss age {figure('train_age_loss', 1)} gender {figure('train_gender_loss', 3)}"
         f"  val RMSE {figure('val_age_rmse', 2)} F1 {figure('val_gender_f1', 3)}"
         f" harmonic {figure('val_harmonic_mean', 3)}{' *' if is_best else ''}"
         f"  {row['seconds']:.1f} s, {row['images_per_second']:.0f} images/s, {_duration(seconds_left)} left"

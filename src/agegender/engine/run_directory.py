@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from agegender.core.files import write_json, write_yaml
@@ -47,21 +45,21 @@ class RunDirectory:
 
 @contextmanager
 def running(path: Path) -> Iterator[RunDirectory]:
-    """A run in `path`: `train.log`, `status.json`, and SIGTERM handled like Ctrl-C.
+    """A run in `path`: `train.log` and `status.json`.
 
     The status becomes `ok` when the block ends, `interrupted` or `failed` (with the error) otherwise.
     """
     path.mkdir(parents=True, exist_ok=True)
     run = RunDirectory(path)
     run.set_status("running")
-    with _log_file(path / "train.log"), _terminated_like_interrupted():
+    with _log_file(path / "train.log"):
         try:
             yield run
         except KeyboardInterrupt:
             log.info("interrupted at step %d", run.step)
             run.set_status("interrupted")
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.info("failed at step %d\n%s", run.step, traceback.format_exc())
             run.set_status("failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
             raise
@@ -83,19 +81,3 @@ def _log_file(path: Path) -> Iterator[None]:
         logging.getLogger("py.warnings").removeHandler(handler)
         log.removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

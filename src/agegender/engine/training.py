@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 from lightning_fabric import Fabric
 
@@ -55,7 +57,7 @@ def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
     )
     _introduce(config, dataset, network, fabric, display)
     Fit(config, dataset, batches, network, balancer, fabric, run, display).fit()
-    _predict(dataset, batches, network, fabric, run)
+    _predict(dataset, batches, network, run)
 
 
 def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
@@ -101,10 +103,9 @@ def _introduce(
         display.warn(f"every labelled training face is {genders[0]}: the gender head cannot learn")
 
 
-def _predict(
-    dataset: Dataset, batches: Batches, network: AgeGenderNet, fabric: Fabric, run: RunDirectory
-) -> None:
+def _predict(dataset: Dataset, batches: Batches, network: AgeGenderNet, run: RunDirectory) -> None:
+    """In full precision, as agegender-evaluate and agegender-predict do, whatever training used."""
     network.load_state_dict(load_best(run.path / BEST).state)
     rows = np.concatenate([dataset.part(part) for part in ("val", "cal", "test")])
-    predicted = predict(network, batches.in_order(rows), fabric.autocast())
+    predicted = predict(network, batches.in_order(rows), nullcontext())
     write_predictions(predictions_table(dataset.faces.iloc[rows], predicted), run.path / "predictions.csv")

@@ -11,7 +11,7 @@ import torch
 
 from agegender.core.types import GENDERS
 from agegender.data.batches import NO_GENDER, Batch
-from agegender.engine.step import task_losses
+from agegender.engine.step import mean_losses, task_losses
 from agegender.evaluation.metrics import point_metrics
 from agegender.models.network import AgeGenderNet
 
@@ -30,15 +30,14 @@ def validate(
     for batch in batches:
         with autocast:
             outputs = network(batch.images_BCHW)
-            losses_ST.append(torch.stack(task_losses(network, outputs, batch)).cpu().double().numpy())
+            losses_ST.append(torch.stack(task_losses(network, outputs, batch)).tolist())
         gender_B = batch.gender_B.cpu().numpy()
         age_true.append(batch.age_B.cpu().double().numpy())
         age_pred.append(network.age_head.decode(outputs.age_BK).years_B.cpu().double().numpy())
         female_true.append(np.where(gender_B == NO_GENDER, np.nan, gender_B == GENDERS.index("female")))
         female_prob.append(network.gender_head.decode(outputs.gender_B2).cpu().double().numpy())
-        labelled_ST.append([(~np.isnan(age_true[-1])).sum(), (gender_B != NO_GENDER).sum()])
-    counts_T = np.sum(labelled_ST, axis=0)
-    losses_T = (np.array(losses_ST) * np.array(labelled_ST)).sum(axis=0) / np.maximum(counts_T, 1)
+        labelled_ST.append(batch.labelled())
+    age_loss, gender_loss = mean_losses(losses_ST, labelled_ST)
     figures = point_metrics(
         np.concatenate(age_true),
         np.concatenate(age_pred),
@@ -47,8 +46,8 @@ def validate(
         rmse_cap,
     )
     return {
-        "val_age_loss": float(losses_T[0]) if counts_T[0] else None,
-        "val_gender_loss": float(losses_T[1]) if counts_T[1] else None,
+        "val_age_loss": age_loss,
+        "val_gender_loss": gender_loss,
         "val_age_rmse": figures["age_rmse"],
         "val_gender_f1": figures["gender_f1"],
         "val_harmonic_mean": figures["harmonic_mean"],

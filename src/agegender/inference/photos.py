@@ -12,6 +12,7 @@ import pandas as pd
 
 from agegender.core.errors import UserError, unknown
 from agegender.data.images import UnreadableImage, read_face
+from agegender.data.table import read_table
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 """What a folder is searched for."""
@@ -27,7 +28,7 @@ def list_photos(source: Path, root: Path | None, path_column: str | None) -> pd.
     UserError when nothing is there or the CSV has no column of paths.
     """
     if source.is_dir():
-        files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = sorted(file for file in source.rglob("*") if _is_photo(file))
         if not files:
             raise UserError(f"input={source}: no image in this folder ({', '.join(sorted(SUFFIXES))})")
         return pd.DataFrame(
@@ -38,17 +39,16 @@ def list_photos(source: Path, root: Path | None, path_column: str | None) -> pd.
     return pd.DataFrame({"id": [source.name], "path": [str(source)]})
 
 
+def _is_photo(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
 def _from_csv(source: Path, root: Path, path_column: str | None) -> pd.DataFrame:
-    try:
-        rows = pd.read_csv(source, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"input={source}: not a readable CSV ({' '.join(str(error).split())})") from error
+    rows = read_table(source)
     wanted = [path_column] if path_column else list(_PATH_COLUMNS)
     found = next((name for name in wanted if name in rows.columns), None)
     if found is None:
         raise UserError(f"input={source}: {unknown('column', wanted[0], rows.columns)}; set path_column=NAME")
-    if rows.empty:
-        raise UserError(f"input={source}: has no rows")
     ids = rows["id"] if "id" in rows.columns else rows[found]
     return pd.DataFrame({"id": ids, "path": [str(root / path) for path in rows[found]]})
 

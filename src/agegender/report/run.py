@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from agegender.core.errors import UserError
 from agegender.core.files import read_json, read_yaml, write_json, write_text
 from agegender.data.manifest import age_target
 from agegender.evaluation.metrics import collapse_warnings, metrics
@@ -48,6 +50,11 @@ _DRAWN = (
 _SAME_FACES = (
     "There is no test part: the model was selected and scored on the same faces, which flatters the figures."
 )
+_HISTORY = (
+    "epoch", "phase", "step", "train_age_loss", "train_gender_loss", "val_age_loss", "val_gender_loss",
+    "val_age_rmse", "val_gender_f1", "val_harmonic_mean", "weight_age", "weight_gender",
+)  # fmt: skip
+"""Columns of history.csv that the report shows."""
 _SETTINGS = ("run", "model.name", "data.name", "split.name", "loss.lambda", "balancer.name", "seed")
 
 
@@ -55,7 +62,7 @@ def write_report(run_dir: Path) -> None:
     """Write metrics.json, plots, report.md and report.html from the other files of a run directory.
 
     Works on what there is: a killed run has its status, its settings and the curves so far.
-    Raises UserError for a predictions.csv that is no predictions table.
+    Raises UserError that names a damaged file.
     """
     config = _read(run_dir / "config.yaml")
     dataset = _read(run_dir / "dataset.json")
@@ -77,7 +84,7 @@ def write_report(run_dir: Path) -> None:
         page.sections[0].blocks.append(Text("No predictions were written: there is nothing to judge yet."))
     page.sections[0].blocks.append(_settings(config))
     if (run_dir / "history.csv").exists():
-        history = pd.read_csv(run_dir / "history.csv")
+        history = _read_csv(run_dir / "history.csv", _HISTORY)
         if len(history):
             page.section("Training", *_training(run_dir, history, config))
     page.section("Data", *_data(run_dir, dataset, config))
@@ -121,8 +128,24 @@ def cell(values: dict[str, Any], key: str) -> str:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    content: dict[str, Any] = read_json(path) if path.suffix == ".json" else read_yaml(path) or {}
+    try:
+        content = read_json(path) if path.suffix == ".json" else read_yaml(path) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it holds no mapping")
     return content
+
+
+def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    for name in columns:
+        if name not in table:
+            raise UserError(f"{path} is damaged: it has no column {name}")
+    return table
 
 
 def _metrics(table: pd.DataFrame, options: dict[str, Any]) -> dict[str, Any]:
@@ -262,7 +285,7 @@ def _training(run_dir: Path, history: pd.DataFrame, config: dict[str, Any]) -> l
 def _data(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) -> list[Block]:
     rejected = dataset.get("rejected", {})
     if (run_dir / "rejected.csv").exists():
-        reasons = pd.read_csv(run_dir / "rejected.csv", dtype=str)["reason"]
+        reasons = _read_csv(run_dir / "rejected.csv", ["reason"])["reason"]
         rejected = reasons.value_counts().to_dict()
     facts = [("rejected", "; ".join(f"{n:,} {reason}" for reason, n in rejected.items()) or "none")]
     if not dataset:

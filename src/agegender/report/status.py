@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from agegender.core.files import read_json
+
+_DAMAGED = {"status": "killed", "error": "status.json is damaged", "seconds": None, "step": None}
 
 
 def is_run(path: Path) -> bool:
@@ -24,8 +25,10 @@ def read_status(run_dir: Path) -> dict[str, Any]:
         status: dict[str, Any] = read_json(run_dir / "status.json")
     except (FileNotFoundError, NotADirectoryError):
         return {"status": "missing", "error": None, "seconds": None, "step": None}
-    except json.JSONDecodeError:
-        return {"status": "killed", "error": "status.json is damaged", "seconds": None, "step": None}
+    except ValueError:
+        return _DAMAGED
+    if not isinstance(status, dict) or not status.keys() >= {"status", "pid", "error", "seconds", "step"}:
+        return _DAMAGED
     if status["status"] == "running" and not is_alive(status["pid"]):
         status["status"] = "killed"
     return status
@@ -37,6 +40,6 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except PermissionError:
         return True
-    except (ProcessLookupError, OverflowError):
+    except (ProcessLookupError, OverflowError, TypeError):
         return False
     return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from agegender.core.errors import UserError
 from agegender.core.files import read_json, write_csv, write_text
 from agegender.report.page import Block, Code, Links, Page, Table, Text
 from agegender.report.run import cell, judged_part
@@ -26,13 +26,17 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
     part), seconds, error, dir. A job that has no directory is `missing`, one whose process is gone is
     `killed`.
     """
-    plan = read_json(sweep_dir / "sweep.json")
-    figures = [_figures(sweep_dir / job["dir"]) for job in plan["jobs"]]
+    try:
+        plan = read_json(sweep_dir / "sweep.json")
+        jobs = plan["jobs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{sweep_dir / 'sweep.json'} is damaged: it holds no jobs") from error
+    figures = [_figures(sweep_dir / job["dir"]) for job in jobs]
     part = "test" if any(judged_part(each) == "test" for each in figures) else "val"
-    overrides = [dict(map(_key_value, job["overrides"])) for job in plan["jobs"]]
+    overrides = [dict(map(_key_value, job["overrides"])) for job in jobs]
     keys = list(dict.fromkeys(key for each in overrides for key in each))
     rows = []
-    for job, chosen, values in zip(plan["jobs"], overrides, figures, strict=True):
+    for job, chosen, values in zip(jobs, overrides, figures, strict=True):
         status = read_status(sweep_dir / job["dir"])
         row = {"job": job["number"], "status": status["status"]} | {key: chosen.get(key) for key in keys}
         row |= {name: (values[which] or {}).get(figure) for name, which, figure in _columns(part)}
@@ -53,10 +57,14 @@ def _key_value(override: str) -> tuple[str, str]:
 def _figures(run_dir: Path) -> dict[str, Any]:
     """metrics.json, or no figures where the job has not written it."""
     try:
-        figures: dict[str, Any] = read_json(run_dir / "metrics.json")
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return {"val": None, "test": None}
-    return figures
+        figures = read_json(run_dir / "metrics.json")
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        figures = None
+    return (
+        figures
+        if isinstance(figures, dict) and {"val", "test"} <= figures.keys()
+        else {"val": None, "test": None}
+    )
 
 
 def _columns(part: str) -> list[tuple[str, str, str]]:

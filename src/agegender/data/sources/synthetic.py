@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import pandas as pd
@@ -76,12 +77,25 @@ class Synthetic(Source):
             for seed, path in zip(seeds, paths, strict=True):
                 draw_file(seed, path)
             return
-        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(os.cpu_count(), context, initializer=_end_with_parent) as pool:
             for _ in pool.map(draw_file, seeds, paths, chunksize=50):
                 pass
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:06d}.png"
+
+
+def _end_with_parent() -> None:
+    """A worker must not outlive a parent that was killed."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def draw_file(seed: int, path: Path) -> None:
