@@ -174,7 +174,7 @@ def test_a_damaged_job_does_not_cost_the_sweep_its_table(call: Call, workdir: Pa
     assert table["test_age_rmse"].isna().tolist() == [True, False, False]
 
 
-def test_the_input_is_never_overwritten(tiny_run: Path, photos: Path, call: Call, workdir: Path) -> None:
+def test_the_input_is_never_overwritten(tiny_run: Path, photos: Path, call: Call) -> None:
     listing = photos / "list.csv.rejected.csv"
     pd.DataFrame({"path": ["broken.jpg"]}).to_csv(listing, index=False)
     before = listing.read_bytes()

@@ -60,11 +60,8 @@ def _figures(run_dir: Path) -> dict[str, Any]:
         figures = read_json(run_dir / "metrics.json")
     except (FileNotFoundError, NotADirectoryError, ValueError):
         figures = None
-    return (
-        figures
-        if isinstance(figures, dict) and {"val", "test"} <= figures.keys()
-        else {"val": None, "test": None}
-    )
+    is_whole = isinstance(figures, dict) and {"val", "test"} <= figures.keys()
+    return figures if is_whole else {"val": None, "test": None}
 
 
 def _columns(part: str) -> list[tuple[str, str, str]]:
