@@ -27,13 +27,11 @@ class Batch:
     images_BCHW: Tensor
     age_B: Tensor
     gender_B: Tensor
+    labelled: tuple[int, int]
+    """How many faces have an age, and how many a gender; counted before the labels go to the device."""
 
     def __len__(self) -> int:
         return len(self.age_B)
-
-    def labelled(self) -> tuple[int, int]:
-        """How many faces have an age, and how many a gender."""
-        return int((~self.age_B.isnan()).sum()), int((self.gender_B != NO_GENDER).sum())
 
 
 class Batches:
@@ -90,8 +88,10 @@ class Batches:
         if augmentation is not None and draws_BK is not None:
             images_BCHW = augment(images_BCHW / 255, draws_BK.to(self._device), augmentation) * 255
         index = torch.from_numpy(rows)
+        age_B, gender_B = self._age_N[index], self._gender_N[index]
         return Batch(
             (images_BCHW - self._mean_C) / self._std_C,
-            self._age_N[index].to(self._device, non_blocking=True),
-            self._gender_N[index].to(self._device, non_blocking=True),
+            age_B.to(self._device, non_blocking=True),
+            gender_B.to(self._device, non_blocking=True),
+            labelled=(int((~age_B.isnan()).sum()), int((gender_B != NO_GENDER).sum())),
         )

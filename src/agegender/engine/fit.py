@@ -134,7 +134,7 @@ class Fit:
             self.run.step += 1
             seen += len(batch)
             losses_ST.append(losses)
-            labelled_ST.append(batch.labelled())
+            labelled_ST.append(batch.labelled)
             weights_ST.append(weights)
             if self.run.step == self.config.trainer.max_steps:
                 break

@@ -36,7 +36,7 @@ def validate(
         age_pred.append(network.age_head.decode(outputs.age_BK).years_B.cpu().double().numpy())
         female_true.append(np.where(gender_B == NO_GENDER, np.nan, gender_B == GENDERS.index("female")))
         female_prob.append(network.gender_head.decode(outputs.gender_B2).cpu().double().numpy())
-        labelled_ST.append(batch.labelled())
+        labelled_ST.append(batch.labelled)
     age_loss, gender_loss = mean_losses(losses_ST, labelled_ST)
     figures = point_metrics(
         np.concatenate(age_true),
