@@ -15,9 +15,8 @@ from agegender.config.compose import conf_dir
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
-from agegender.data.clusters import cluster_ids
 from agegender.data.interfaces import Split
-from agegender.data.splits.dedup import AGE_BANDS
+from agegender.data.stratify import AGE_BANDS
 
 
 def split(name: str, **values: Any) -> Split:

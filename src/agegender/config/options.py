@@ -99,6 +99,14 @@ class SplitOptions(Component):
     """Settings that every split shares."""
 
     seed: int = Field(ge=0, le=2**32 - 1, description="draws data.limit and the split; not the training")
+    near_duplicates: float | None = Field(
+        ge=0.8,
+        le=1,
+        description="correlation of small grey images from which two files show one photo; null: never",
+    )
+    conflicts: Literal["keep", "drop", "first"] = Field(
+        description="photos whose labels disagree: keep, drop all their files, or keep the first as listed"
+    )
 
 
 class ModelOptions(Component):

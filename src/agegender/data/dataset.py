@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,20 @@ from agegender.core.errors import RunError, UserError
 from agegender.core.files import write_csv, write_json
 from agegender.core.seeding import stream
 from agegender.core.types import PARTS
-from agegender.data.clusters import cluster_ids
-from agegender.data.decode import decode_all
+from agegender.data.decode import compact, decode_all
+from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
+from agegender.data.duplicates.conflicts import Copies, count_copies, settle
+from agegender.data.duplicates.leaks import count_leaks, duplicates_table
 from agegender.data.interfaces import Source, Split
 from agegender.data.manifest import age_target, join_rejected
+from agegender.data.stratify import balance
 
-Progress = Callable[[int, int], None]
-"""Called with (faces done, faces in all)."""
+Progress = Callable[[str, int, int], None]
+"""Called with (what is done, faces done, faces in all)."""
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """No progress is shown."""
 
 
 class UnusableData(RunError):  # noqa: N818
@@ -39,8 +47,8 @@ class Dataset:
     """Decoded faces with their labels and parts."""
 
     faces: pd.DataFrame
-    """The manifest's columns, and part (of core.types.PARTS), sha256 (of the file), cluster (int).
-    Row i is image i."""
+    """The manifest's columns, and part (of core.types.PARTS), sha256 (of the file), photo and cluster
+    (int; see data/duplicates/clusters.py). Row i is image i."""
     images_NHWC: npt.NDArray[np.uint8]
     rejected: pd.DataFrame
     """REJECTED_COLUMNS: rows left out, and why."""
@@ -50,8 +58,11 @@ class Dataset:
     """sha256 of the sorted lines "<sha256 of the file>,<part>": independent of names and order."""
     source: str
     """Name of the source, `data.name`."""
-    split: str | None
-    """Name of the split, `split.name`."""
+    split: SplitOptions | None
+    how: str
+    """How the split was made, in words."""
+    copies: Copies
+    """What was found more than once, before `split.conflicts` left anything out."""
     rows: int
     """Rows that the source lists, the rejected ones included, before `data.limit`."""
 
@@ -67,13 +78,15 @@ class Dataset:
             faces=faces,
             images_NHWC=self.images_NHWC[rows],
             notes=self.notes + ((note,) if note else ()),
+            copies=count_copies(faces),
             split_sha256=_split_sha256(faces),
         )
 
     def write(self, run_dir: Path) -> None:
-        """Write split.csv, rejected.csv and dataset.json."""
+        """Write split.csv, duplicates.csv, rejected.csv and dataset.json."""
         columns = {"id": "id", "path": "path", "part": "split", "sha256": "sha256", "cluster": "cluster"}
         write_csv(self.faces[list(columns)].rename(columns=columns), run_dir / "split.csv")
+        write_csv(duplicates_table(self.faces), run_dir / "duplicates.csv")
         write_rejected(self.rejected, run_dir)
         write_json(run_dir / "dataset.json", self.summary())
 
@@ -90,8 +103,14 @@ class Dataset:
             "rejected": {str(k): int(n) for k, n in self.rejected["reason"].value_counts().items()},
             "parts": {name: int(parts[name]) for name in PARTS if name in parts},
             "clusters": int((self.faces["cluster"].value_counts() > 1).sum()),
-            "split": self.split,
+            "copies": asdict(self.copies),
+            "split": self.split.name if self.split else None,
+            "split_how": self.how,
             "split_sha256": self.split_sha256,
+            "near_duplicates": self.split.near_duplicates if self.split else NEAR_DUPLICATES,
+            "conflicts": self.split.conflicts if self.split else "keep",
+            "leaks": count_leaks(self.faces) if self.split else None,
+            "balance": balance(self.faces),
             "age_mean": float(age.mean()) if len(age) else None,
             "age_std": float(age.std(ddof=0)) if len(age) else None,
         }
@@ -101,11 +120,11 @@ def load_dataset(
     data: DataOptions,
     split: SplitOptions | None,
     image_size: int,
-    progress: Progress | None = None,
+    progress: Progress = _silent,
     *,
     seed: int = 0,
 ) -> Dataset:
-    """Read the labels, keep `data.limit` rows, decode every face once, share the faces out to parts.
+    """Read the labels, keep `data.limit` rows, decode every face once, find copies, share the faces out.
 
     `image_size` is the side of the square images in pixels. Without a split (for evaluation) every face
     is in part "test", and `seed` draws `data.limit`; else `split.seed` does. Raises UserError for what
@@ -122,7 +141,7 @@ def load_dataset(
 
     faces = _limited(manifest.faces, data.limit, seed if split is None else split.seed)
     source.prepare_files(faces)
-    decoded = decode_all(faces, image_size, progress)
+    decoded = decode_all(faces, image_size, partial(progress, "reading faces"))
     rejected = join_rejected([manifest.rejected, decoded.rejected])
     # under a limit, only the kept rows were opened: they stand for all rows that passed `read`
     _check_bad(share + (1 - share) * len(decoded.rejected) / len(faces), rejected, data.max_bad)
@@ -130,19 +149,27 @@ def load_dataset(
         raise UserError(f"data={data.name}: none of {len(faces)} images can be read{_reasons(rejected)}")
 
     faces = decoded.faces
-    faces["cluster"] = cluster_ids(faces["sha256"], faces["identity"])
+    near = split.near_duplicates if split else NEAR_DUPLICATES
+    add_clusters(faces, near, partial(progress, "looking for copies"))
+    copies = count_copies(faces)
+    kept, conflicting = settle(faces, split.conflicts if split else "keep")
+    rejected = join_rejected([rejected, conflicting])
+    images_NHWC = compact(decoded.images_NHWC, np.flatnonzero(kept))
+    faces = faces[kept].reset_index(drop=True)
     faces["part"] = "test" if splitter is None else splitter.assign(faces)
     if split is not None:
         _check_parts(faces["part"], data, split)
     return Dataset(
         faces=faces,
-        images_NHWC=decoded.images_NHWC,
+        images_NHWC=images_NHWC,
         rejected=rejected,
         terms=manifest.terms,
         notes=manifest.notes + (splitter.notes if splitter else ()),
         split_sha256=_split_sha256(faces),
         source=data.name,
-        split=split.name if split else None,
+        split=split,
+        how=splitter.how if splitter else "none: all faces are test",
+        copies=copies,
         rows=rows,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,19 @@ def decode_all(faces: pd.DataFrame, size: int, progress: Callable[[int, int], No
                 progress(len(results), total)
 
     kept = [row for row, result in enumerate(results) if isinstance(result, str)]
-    for position, row in enumerate(kept):
-        if position != row:  # close the gaps in place: a copy would double the memory
-            images_NHWC[position] = images_NHWC[row]
     readable = faces.iloc[kept].reset_index(drop=True)
     readable["sha256"] = pd.Series([results[row] for row in kept], dtype=object)
-    return Decoded(readable, images_NHWC[: len(kept)], _rejected(faces, results))
+    return Decoded(readable, compact(images_NHWC, kept), _rejected(faces, results))
+
+
+def compact(images_NHWC: npt.NDArray[np.uint8], kept: Iterable[int]) -> npt.NDArray[np.uint8]:
+    """The images of the rows `kept` (rising), moved together in place: a copy would double the memory."""
+    position = 0
+    for row in kept:
+        if position != row:
+            images_NHWC[position] = images_NHWC[row]
+        position += 1
+    return images_NHWC[:position]
 
 
 def _allocate(total: int, size: int) -> npt.NDArray[np.uint8]:

@@ -27,10 +27,15 @@ class Split(ABC):
     notes: ClassVar[tuple[str, ...]] = ()
     """What a reader of the figures must know about this split."""
 
+    @property
+    @abstractmethod
+    def how(self) -> str:
+        """How the parts are made, in a few words for the report."""
+
     @abstractmethod
     def assign(self, faces: pd.DataFrame) -> pd.Series[str]:
         """The part of every face, one of core.types.PARTS, under the index of `faces`.
 
-        `faces` has the manifest's columns and `sha256` (of the file) and `cluster` (int; faces of one
-        cluster show one identity or are one file).
+        `faces` has the manifest's columns, `sha256` (of the file), `photo` and `cluster` (int; files of one
+        photo share both, faces of one identity share the cluster).
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -44,14 +44,14 @@ class Display:
             self._console.print(f"warning: {text}", markup=False, style="yellow")
 
     @contextmanager
-    def counting(self, what: str) -> Iterator[Any]:
-        """A `progress(done, total)` callback for work that reports by itself."""
+    def counting(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A `progress(what, done, total)` callback for work that reports by itself."""
         if not self._live:
-            yield None
+            yield _silent
             return
         with self._bar() as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            task = bar.add_task("", total=None)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
     def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
         """The items, with a live bar on a terminal."""
@@ -70,6 +70,10 @@ class Display:
             console=self._console,
             transient=True,
         )
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """No bar where nobody watches."""
 
 
 def epoch_line(row: dict[str, Any], epochs: int, seconds_left: float, is_best: bool) -> str:

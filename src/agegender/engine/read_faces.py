@@ -19,7 +19,7 @@ def read_faces(
 ) -> Dataset:
     """`load_dataset` with a progress bar; UnusableData leaves its rejected.csv in the run directory."""
     try:
-        with display.counting("reading faces") as progress:
+        with display.counting() as progress:
             return load_dataset(data, split, image_size, progress, seed=seed)
     except UnusableData as error:
         write_rejected(error.rejected, run.path)

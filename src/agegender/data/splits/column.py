@@ -23,6 +23,10 @@ class ColumnSplit(Split):
     def __init__(self, options: Options) -> None:
         self.options = options
 
+    @property
+    def how(self) -> str:
+        return "as the data declare it"
+
     def assign(self, faces: pd.DataFrame) -> pd.Series[str]:
         """Raises UserError for faces without a word, for an unknown word, without train or without val."""
         words = faces["split"]

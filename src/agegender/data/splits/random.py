@@ -28,6 +28,11 @@ class RandomSplit(Split):
     def __init__(self, options: Options) -> None:
         self.options = options
 
+    @property
+    def how(self) -> str:
+        size, seed = self.options.test_size, self.options.seed
+        return f"scikit-learn's train_test_split of the rows as listed, val {size:.1%}, random_state {seed}"
+
     def assign(self, faces: pd.DataFrame) -> pd.Series[str]:
         from sklearn.model_selection import train_test_split
 
