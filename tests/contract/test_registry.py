@@ -11,7 +11,7 @@ from agegender.core.files import read_yaml
 
 EXPECTED = {
     "data": ["csv", "fairface", "synthetic", "utkface"],
-    "split": ["column", "dedup", "random"],
+    "split": ["column", "dedup", "dedup5", "random"],
     "model": ["resnet34", "scratch_cnn", "scratch_cnn_v2"],
     "age_head": ["regression"],
     "balancer": ["fixed"],
@@ -35,7 +35,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 22
+    assert composed == 23
 
 
 def test_an_unknown_name_brings_the_nearest() -> None:

@@ -56,6 +56,12 @@ COMMAND_LINES = [
         ["model.weights=imagenet", "no published weights"],
     ),
     ("train", ["split.val=0.5"], ["split", "add up to 1"]),
+    ("train", ["split=dedup5", "split.fold=5"], ["split.fold=5", "less than 5"]),
+    ("train", ["split=dedup5", "split.fold=-1"], ["split.fold=-1", "0"]),
+    ("train", ["split.fold=1"], ["split.fold"]),
+    ("train", ["split=dedup6"], ["dedup6", "did you mean 'dedup"]),
+    ("train", ["split.conflicts=ask"], ["split.conflicts=ask", "keep", "drop", "first"]),
+    ("train", ["split.near_duplicates=0.5"], ["split.near_duplicates=0.5", "0.8"]),
     ("train", ["augment.flip=2"], ["augment.flip=2"]),
     ("train", ["evaluation.rmse_cap=0"], ["evaluation.rmse_cap=0"]),
     ("train", ["+model.colour=red"], ["model.colour", "no such key"]),
@@ -143,6 +149,14 @@ TABLES = [
     ({"split": "holdout"}, [CODES, "split=column", "data.columns.split=split"], ["holdout"]),
     ({"split": "train"}, [CODES, "split=column", "data.columns.split=split"], ["val"]),
     ({}, [CODES, "data.limit=3"], ["3"]),
+    ({}, [CODES, "data.limit=6", "split=dedup5"], ["split=dedup5 needs at least", "found 6 among 6 files"]),
+    ({"gender": 1}, [CODES], ["one gender only", "female", "loss.lambda=0"]),
+    ({"gender": 0}, [CODES, "trainer.monitor=age_rmse", "split=random"], ["one gender only", "male"]),
+    (
+        {"id": "one person"},
+        [CODES, "data.columns.identity=id"],
+        ["at least", "found 1 among 40 files"],
+    ),
 ]
 
 

@@ -30,6 +30,7 @@ FILES = {
     "status.json",
     "train.log",
     "split.csv",
+    "duplicates.csv",
     "rejected.csv",
     "dataset.json",
     "history.csv",

@@ -20,7 +20,8 @@ def _recipe(number: int) -> dict[str, Any]:
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_what_all_three_share(number: int) -> None:
     recipe = _recipe(number)
-    assert recipe["split"] == {"name": "random", "seed": 42, "test_size": 0.2}
+    honest = {"near_duplicates": 0.9, "conflicts": "keep"}  # copies are counted, never moved or left out
+    assert recipe["split"] == {"name": "random", "seed": 42, "test_size": 0.2, **honest}
     assert recipe["trainer"]["monitor"] == "age_rmse"
     assert recipe["trainer"]["max_steps"] is None
     assert recipe["age_head"] == {"name": "regression", "rescale": False}

@@ -95,6 +95,47 @@ def _dataset(**changes: Any) -> dict[str, Any]:
     return dataset | changes
 
 
+COPIES = {
+    "copies": {
+        "exact": 2, "exact_surplus": 3, "near": 4, "near_files": 9, "photos": 6, "conflicts": 5,
+        "conflicts_age": 4, "conflicts_gender": 1, "age_gap_mean": 3.94,
+    },
+    "split_how": "train 90%, val 10% of the faces",
+    "near_duplicates": 0.9,
+    "conflicts": "first",
+    "leaks": {"clusters": 0, "faces": {"train": 0, "val": 0, "cal": 0, "test": 0}, "examples": []},
+    "balance": {"gender": {"female": {"all": 500, "train": 400, "val": 20, "cal": 40, "test": 40}}},
+}  # fmt: skip
+
+
+def test_how_the_split_was_made(untrained: Path) -> None:
+    write_json(untrained / "dataset.json", _dataset(**COPIES))
+    text = _markdown(untrained)
+    assert "split: dedup: train 90%, val 10% of the faces" in text
+    assert "identical files: 2 contents, 3 surplus files" in text
+    assert "near-duplicates: 4 photos in 9 files, correlation at least 0.9" in text
+    assert "labels disagree: 5 of 6 photos with several files (4 in age, 1 in gender); only the first" in text
+    assert "3.9 years on average" in text
+    assert "No leak: no photo and no identity lies in two parts." in text
+    assert "| gender female | 500 | 80.0% | 4.0% | 8.0% | 8.0% |" in text
+    assert "Warning" not in text.split("## Split")[1].split("## Published")[0]
+
+
+def test_a_leak_is_a_warning_that_names_faces(untrained: Path) -> None:
+    leaks = {
+        "clusters": 12,
+        "faces": {"train": 0, "val": 11, "test": 2},
+        "examples": [{"id": f"v{i}.jpg", "part": "val", "train": f"t{i}.jpg"} for i in range(5)],
+    }
+    write_json(untrained / "dataset.json", _dataset(**COPIES) | {"leaks": leaks, "near_duplicates": None})
+    text = _markdown(untrained)
+    assert "**Warning:** Leak: 11 of 40 val faces and 2 of 40 test faces are in train as well" in text
+    assert "12 clusters lie in more than one part" in text
+    assert "v2.jpg is t2.jpg" in text
+    assert "v3.jpg" not in text
+    assert "near-duplicates: not looked for" in text
+
+
 CONFIG = {
     "seed": 3,
     "data": {"name": "csv", "root": "/faces/a <b> & | c", "limit": 500},

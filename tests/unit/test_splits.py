@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from pydantic import ValidationError
@@ -15,8 +16,13 @@ from agegender.config.compose import conf_dir
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
+from agegender.data.duplicates.clusters import components, same_value
 from agegender.data.interfaces import Split
-from agegender.data.stratify import AGE_BANDS
+from agegender.data.stratify import AGE_BANDS, balance
+
+
+def clusters(sha256: pd.Series[str], identity: pd.Series[str]) -> npt.NDArray[np.int64]:
+    return components(len(sha256), [same_value(sha256), same_value(identity)])
 
 
 def split(name: str, **values: Any) -> Split:
@@ -33,9 +39,10 @@ def faces(count: int, identities: int | None = None, seed: int = 0) -> pd.DataFr
     table["gender"] = rng.choice(np.array(["female", "male", None], dtype=object), count, p=[0.6, 0.3, 0.1])
     people = rng.integers(0, identities, count) if identities else range(count)
     table["identity"] = [f"p{person}" for person in people]
+    table["group"] = rng.choice(["g0", "g1"], count)
     table["split"] = None
     table["sha256"] = [hashlib.sha256(name.encode()).hexdigest() for name in table["id"]]
-    table["cluster"] = cluster_ids(table["sha256"], table["identity"])
+    table["cluster"] = clusters(table["sha256"], table["identity"])
     return table
 
 
@@ -45,7 +52,7 @@ def test_clusters_are_the_connected_components(seed: int) -> None:
     rng = np.random.default_rng(seed)
     files, people = rng.integers(0, 60, 100), rng.integers(-1, 40, 100)
     identity = pd.Series([None if p < 0 else f"p{p}" for p in people], dtype=object)
-    ours = cluster_ids(pd.Series([f"s{f}" for f in files]), identity)
+    ours = clusters(pd.Series([f"s{f}" for f in files]), identity)
     linked = (files[:, None] == files) | ((people[:, None] == people) & (people[:, None] >= 0))
     for _ in range(7):  # chains of up to 2**7 links
         linked = linked @ linked
@@ -115,7 +122,7 @@ def test_dedup_is_stratified() -> None:
 def test_dedup_does_not_depend_on_the_order_of_listing() -> None:
     table = faces(300, 90)
     shuffled = table.sample(frac=1, random_state=1).reset_index(drop=True)
-    shuffled["cluster"] = cluster_ids(shuffled["sha256"], shuffled["identity"])
+    shuffled["cluster"] = clusters(shuffled["sha256"], shuffled["identity"])
     first, second = split("dedup").assign(table), split("dedup").assign(shuffled)
     assert dict(zip(table["id"], first, strict=True)) == dict(zip(shuffled["id"], second, strict=True))
 
@@ -160,3 +167,60 @@ def test_dedup_leaves_out_a_part_of_share_zero() -> None:
 def test_dedup_options_are_checked(values: dict[str, float], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         split("dedup", **values)
+
+
+@pytest.mark.parametrize("identities", [None, 900])
+def test_dedup5_makes_five_true_folds(identities: int | None) -> None:
+    """Every face is a test face once; of the rest a tenth is val and a tenth cal; clusters stay whole."""
+    table = faces(2000, identities)
+    parts = [split("dedup5", fold=fold).assign(table) for fold in range(5)]
+    tested = np.sum([part == "test" for part in parts], axis=0)
+    assert (tested == 1).all()
+    for part in parts:
+        assert part.groupby(table["cluster"]).nunique().max() == 1
+        share = part.value_counts(normalize=True)
+        for name, expected in {"train": 0.64, "val": 0.08, "cal": 0.08, "test": 0.2}.items():
+            assert share[name] == pytest.approx(expected, abs=0.006), name
+
+
+def test_dedup5_is_stratified_and_follows_its_seed() -> None:
+    table = faces(3000)
+    first = split("dedup5", fold=3).assign(table)
+    assert not split("dedup5", fold=3, seed=1).assign(table).equals(first)
+    table["part"] = first
+    table["band"] = np.digitize(table["age"], AGE_BANDS)
+    for _, stratum in table.groupby(["band", "gender", "group"], dropna=False):
+        assert abs((stratum["part"] == "test").sum() - 0.2 * len(stratum)) < 2
+
+
+def test_dedup5_says_how_many_faces_it_needs() -> None:
+    with pytest.raises(UserError, match=r"split=dedup5 needs at least (\d+) different faces") as caught:
+        split("dedup5").assign(faces(6))
+    need = int(str(caught.value).split("at least ")[1].split()[0])
+    for fold in range(5):
+        assert set(split("dedup5", fold=fold).assign(faces(need))) == {"train", "val", "cal", "test"}
+    with pytest.raises(UserError):
+        split("dedup5").assign(faces(need - 1))
+
+
+def test_a_fold_that_does_not_exist() -> None:
+    with pytest.raises(ValidationError, match="less than 5"):
+        split("dedup5", fold=5)
+
+
+@pytest.mark.parametrize("name", ["dedup", "dedup5", "random", "column"])
+def test_every_split_says_how_it_is_made(name: str) -> None:
+    assert len(split(name).how) > 10
+
+
+def test_balance_counts_every_part() -> None:
+    table = faces(400)
+    table["part"] = split("dedup").assign(table)
+    shown = balance(table)
+    assert list(shown) == ["age", "gender", "group"]
+    assert list(shown["age"]) == ["0–2", "3–9", "10–19", *(f"{a}–{a + 9}" for a in range(20, 70, 10)), "70+"]
+    for values in shown.values():
+        for counts in values.values():
+            assert counts["all"] == sum(n for part, n in counts.items() if part != "all")
+    assert sum(counts["all"] for counts in shown["gender"].values()) == table["gender"].notna().sum()
+    assert shown["gender"]["male"]["test"] == ((table["gender"] == "male") & (table["part"] == "test")).sum()

@@ -61,7 +61,7 @@ def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
 
 
 def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
-    """What the labels are; raises UserError when train or val lacks those that training needs."""
+    """What the labels are; raises UserError when train or val lacks labels that training needs."""
     ages = age_target(dataset.faces).to_numpy(float)
     has = {"age": ~np.isnan(ages), "gender": dataset.faces["gender"].notna().to_numpy()}
     for task in _NEEDS[config.trainer.monitor]:
@@ -72,6 +72,12 @@ def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
                     f"trainer.monitor={config.trainer.monitor}: no face of the {part} part has a label for "
                     f"{task}; label some, or watch {' or '.join(others)}"
                 )
+    genders = _train_genders(dataset)
+    if len(genders) == 1 and config.loss.lambda_ > 0:
+        raise UserError(
+            f"one gender only: every labelled face of the train part is {genders[0]}, so gender cannot be "
+            "learned; add faces of the other, or train age alone with loss.lambda=0"
+        )
     known = ages[dataset.part("train")]
     known = known[~np.isnan(known)]
     return LabelSpec(
@@ -80,6 +86,11 @@ def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
         age_mean=float(known.mean()) if len(known) else 0.0,
         age_std=max(float(known.std()), 1.0) if len(known) else 1.0,
     )
+
+
+def _train_genders(dataset: Dataset) -> list[str]:
+    """The genders that occur in the train part."""
+    return sorted(dataset.faces.loc[dataset.part("train"), "gender"].dropna().unique())
 
 
 def _introduce(
@@ -98,9 +109,8 @@ def _introduce(
         display.warn(
             f"phase {frozen[0]!r} trains heads on a frozen backbone of random weights (model.weights=null)"
         )
-    genders = dataset.faces.loc[dataset.part("train"), "gender"].dropna().unique()
-    if len(genders) == 1:
-        display.warn(f"every labelled training face is {genders[0]}: the gender head cannot learn")
+    if len(_train_genders(dataset)) == 1:
+        display.warn("one gender only in train: the gender head stays untrained (loss.lambda=0)")
 
 
 def _predict(dataset: Dataset, batches: Batches, network: AgeGenderNet, run: RunDirectory) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from agegender.core.errors import UserError
-from agegender.core.files import read_json, read_yaml, write_json, write_text
+from agegender.core.files import read_json, write_json, write_text
 from agegender.data.manifest import age_target
 from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
+from agegender.report.data import data_blocks, split_blocks
+from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
 from agegender.report.status import read_status
 
@@ -64,8 +64,8 @@ def write_report(run_dir: Path) -> None:
     Works on what there is: a killed run has its status, its settings and the curves so far.
     Raises UserError that names a damaged file.
     """
-    config = _read(run_dir / "config.yaml")
-    dataset = _read(run_dir / "dataset.json")
+    config = read_mapping(run_dir / "config.yaml")
+    dataset = read_mapping(run_dir / "dataset.json")
     (run_dir / "plots").mkdir(exist_ok=True)
     page = Page(f"agegender run {run_dir.resolve().name}")
     page.section("Result", *_status(read_status(run_dir)))
@@ -84,10 +84,12 @@ def write_report(run_dir: Path) -> None:
         page.sections[0].blocks.append(Text("No predictions were written: there is nothing to judge yet."))
     page.sections[0].blocks.append(_settings(config))
     if (run_dir / "history.csv").exists():
-        history = _read_csv(run_dir / "history.csv", _HISTORY)
+        history = read_columns(run_dir / "history.csv", _HISTORY)
         if len(history):
             page.section("Training", *_training(run_dir, history, config))
-    page.section("Data", *_data(run_dir, dataset, config))
+    page.section("Data", *data_blocks(run_dir, dataset, config))
+    if dataset:
+        page.section("Split", *split_blocks(dataset))
     page.section("Published figures: other data, other split", *_published())
     page.section("Intended use", Text(_INTENDED_USE))
     if config:
@@ -123,29 +125,6 @@ def cell(values: dict[str, Any], key: str) -> str:
     text = _number(values[key], digits)
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
     return text if low is None else f"{text} ({_number(low, digits)}–{_number(high, digits)})"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        content = read_json(path) if path.suffix == ".json" else read_yaml(path) or {}
-    except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: it holds no mapping")
-    return content
-
-
-def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
-        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
-    for name in columns:
-        if name not in table:
-            raise UserError(f"{path} is damaged: it has no column {name}")
-    return table
 
 
 def _metrics(table: pd.DataFrame, options: dict[str, Any]) -> dict[str, Any]:
@@ -280,36 +259,6 @@ def _training(run_dir: Path, history: pd.DataFrame, config: dict[str, Any]) -> l
         caption = "Gender F1 and harmonic mean of the val part by epoch."
         blocks.append(Figure(folder / "val_gender_f1.png", caption, alt))
     return blocks
-
-
-def _data(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) -> list[Block]:
-    rejected = dataset.get("rejected", {})
-    if (run_dir / "rejected.csv").exists():
-        reasons = _read_csv(run_dir / "rejected.csv", ["reason"])["reason"]
-        rejected = reasons.value_counts().to_dict()
-    facts = [("rejected", "; ".join(f"{n:,} {reason}" for reason, n in rejected.items()) or "none")]
-    if not dataset:
-        return [Text("The run ended before its data were read."), Facts(facts if rejected else [])]
-    parts = ", ".join(f"{name} {n:,}" for name, n in dataset["parts"].items())
-    limit = config.get("data", {}).get("limit")
-    facts = [
-        ("source", dataset["source"]),
-        ("terms", dataset["terms"]),
-        (
-            "rows listed",
-            f"{dataset['rows']:,}"
-            + (f", of which data.limit draws {limit:,}" if limit and limit < dataset["rows"] else ""),
-        ),
-        *facts,
-        ("faces used", f"{dataset['used']:,} ({parts})"),
-        ("clusters of duplicates or one identity", f"{dataset['clusters']:,}"),
-        ("split", dataset["split"] or "none: all faces are test"),
-        ("sha256 of the assignment", dataset["split_sha256"]),
-    ]
-    if dataset["age_mean"] is not None:
-        spread = f"mean {dataset['age_mean']:.1f}, standard deviation {dataset['age_std']:.1f} years"
-        facts.append(("age of the faces used", spread))
-    return [Facts([*facts, *(("note", note) for note in dataset["notes"])])]
 
 
 def _published() -> list[Block]:

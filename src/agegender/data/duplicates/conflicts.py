@@ -66,7 +66,7 @@ def settle(faces: pd.DataFrame, policy: str) -> tuple[npt.NDArray[np.bool_], pd.
     """
     out = np.zeros(len(faces), bool) if policy == "keep" else in_conflict(faces)
     if policy == "first":
-        out &= faces["photo"].duplicated().to_numpy()
+        out = out & faces["photo"].duplicated().to_numpy()
     detail = "photo " + faces.loc[out, "photo"].astype(str) + ": age or gender differ between its files"
     return ~out, rejected_rows(faces[out], "conflicting labels", detail)
 

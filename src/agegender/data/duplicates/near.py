@@ -135,7 +135,7 @@ def _cache_file(by_content: pd.Series[str]) -> Path:
 
 def _read(cache: Path) -> NearPairs | None:
     try:
-        with np.load(cache, allow_pickle=False) as stored:
+        with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return NearPairs(stored["first"], stored["second"], stored["correlation"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged: found again
         return None
