@@ -24,6 +24,9 @@ from agegender.core.files import read_yaml
 
 S = TypeVar("S", bound=Options)
 
+_OF_THE_COMMAND = ("experiment", "sweep")
+"""Keys that say how jobs are made, not what one job is."""
+
 
 def conf_dir() -> Path:
     """The YAML groups: inside the installed package, or at the top of a checkout."""
@@ -100,7 +103,8 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
-    plain.pop("experiment", None)
+    for name in _OF_THE_COMMAND:
+        plain.pop(name, None)
     for name, value in _leaves(plain):
         if value == "???":
             raise UserError(f"{name} is required: {name}=VALUE")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from agegender.core.errors import UserError
+from agegender.config.sweep_record import read_record
 from agegender.core.files import read_json, write_csv, write_text
 from agegender.report.page import Block, Code, Links, Page, Table, Text
 from agegender.report.run import cell, judged_part
@@ -26,11 +26,8 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
     part), seconds, error, dir. A job that has no directory is `missing`, one whose process is gone is
     `killed`.
     """
-    try:
-        plan = read_json(sweep_dir / "sweep.json")
-        jobs = plan["jobs"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{sweep_dir / 'sweep.json'} is damaged: it holds no jobs") from error
+    record = read_record(sweep_dir)
+    jobs = [job.to_dict() for job in record.jobs]
     figures = [_figures(sweep_dir / job["dir"]) for job in jobs]
     part = "test" if any(judged_part(each) == "test" for each in figures) else "val"
     overrides = [dict(map(_key_value, job["overrides"])) for job in jobs]
@@ -43,7 +40,7 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
         rows.append(row | {"seconds": status["seconds"], "error": status["error"], "dir": job["dir"]})
     table = pd.DataFrame(rows)
     write_csv(table, sweep_dir / "sweep.csv", "%.9g")
-    page = _page(sweep_dir, rows, keys, part, plan["command"])
+    page = _page(sweep_dir, rows, keys, part, record.command)
     write_text(sweep_dir / "sweep.md", page.to_markdown(sweep_dir))
     write_text(sweep_dir / "sweep.html", page.to_html())
     return table
