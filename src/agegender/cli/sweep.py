@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ def _job(directory: Path, record: SweepRecord, train: Train) -> Callable[[TrainC
         except Exception as error:
             print(f"    failed: {error}", file=sys.stderr, flush=True)
         write_sweep(directory)
+        gc.collect()  # a job's faces and network lie in cycles, which would wait while the next one fills up
 
     return job
 

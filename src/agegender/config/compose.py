@@ -49,7 +49,9 @@ class Composer:
             parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         known = groups(self.config_name)
         for override in parsed:
-            if override.key_or_group in known and isinstance(override.value(), int | float | bool):
+            if override.is_delete() or override.key_or_group not in known:
+                continue
+            if isinstance(override.value(), int | float | bool | None):
                 name, value = override.key_or_group, override.get_value_element_as_str()
                 keys = ", ".join(key for key in self.known_keys() if key.startswith(name + "."))
                 raise UserError(f"{unknown(f'{name} option', value, known[name])}; its keys: {keys}")

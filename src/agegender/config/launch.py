@@ -64,14 +64,14 @@ def launch_one(
         job(validate(schema, to_plain(config)), Path(HydraConfig.get().runtime.output_dir))
 
     overrides = [line for line in plan.jobs[number].overrides if not line.startswith(_SWEEPS_OWN)]
-    arguments = _arguments(config_name, plan, overrides, "hydra.run.dir", directory)
-    run_hydra(config_name, [*arguments, "hydra.mode=RUN"], task)
+    overrides.append("hydra.mode=RUN")  # a preset says MULTIRUN
+    run_hydra(config_name, _arguments(config_name, plan, overrides, "hydra.run.dir", directory), task)
 
 
 def _arguments(
     config_name: str, plan: Plan[S], overrides: Sequence[str], key: str, directory: Path
 ) -> list[str]:
-    """Hydra's command line with `directory` under `key`."""
+    """Hydra's command line with `directory` under `key`; flags come last, as Hydra's parser wants them."""
     # Hydra resolves interpolations inside quotes, hence the backslash
     quoted = QuotedString(text=str(directory).replace("${", "\\${"), quote=Quote.single).with_quotes()
     kept = [line for line in overrides if not line.startswith(key + "=")]

@@ -60,14 +60,14 @@ def parse_flags(argv: Sequence[str], sweeps: bool = False) -> argparse.Namespace
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    flags = parser.parse_args(list(argv))
+    flags = parser.parse_intermixed_args(list(argv))  # keys may stand behind a flag
     if flags.config_path or flags.config_name or flags.experimental_rerun:
         raise UserError(
             "--config-path, --config-name and --experimental-rerun are not supported; "
             "--config-dir=DIR adds your own YAML groups"
         )
-    chosen = [line for line in flags.overrides if line.startswith("sweep=") and line != "sweep=null"]
-    flags.multirun = bool(flags.multirun) or (sweeps and bool(chosen))
+    has_preset = any(line.startswith("sweep=") for line in flags.overrides)
+    flags.multirun = bool(flags.multirun) or (sweeps and has_preset)
     flags.resume = None
     flags.overrides = [quote_paths(override, flags.multirun) for override in flags.overrides]
     return flags

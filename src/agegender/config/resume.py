@@ -96,7 +96,8 @@ def _directory(line: str) -> Path | None:
         return None
     if not value:
         raise UserError(f"{KEY}= needs the directory of a sweep")
-    path = Path(str(value)).expanduser().absolute()
+    value = str(value).replace("\\${", "${")  # quoting a path escapes what is no interpolation
+    path = Path(value).expanduser().absolute()
     if not path.is_dir():
         raise UserError(f"{KEY}={value}: {'is not a folder' if path.exists() else 'no such folder'}")
     if not (path / FILE).is_file():
