@@ -117,6 +117,7 @@ def _tabled(directory: Path) -> Iterator[None]:
         yield
     except BaseException:
         write_sweep(directory)
+        print(f"table: {directory / 'sweep.md'}; sweep.resume={directory} finishes the sweep", flush=True)
         raise
 
 

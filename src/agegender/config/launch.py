@@ -61,10 +61,12 @@ def launch_one(
     """Call `job` for one job of a sweep, as a run of its own: the others stay as they are on disk."""
 
     def task(config: DictConfig) -> None:
-        job(validate(schema, to_plain(config)), Path(HydraConfig.get().runtime.output_dir))
+        job(validate(schema, to_plain(config)), directory)
 
     overrides = [line for line in plan.jobs[number].overrides if not line.startswith(_SWEEPS_OWN)]
     overrides.append("hydra.mode=RUN")  # a preset says MULTIRUN
+    if "${" in str(directory):
+        overrides.append("hydra.output_subdir=null")  # .hydra/ would go where Hydra resolves that to
     run_hydra(config_name, _arguments(config_name, plan, overrides, "hydra.run.dir", directory), task)
 
 

@@ -201,7 +201,11 @@ def _never_began(status: Path) -> bool:
 
 def _claim(path: Path, is_chosen: bool) -> Path:
     if is_chosen:
-        if (path / "sweep.json").exists() or not _never_began(path / "status.json"):
+        if (path / "sweep.json").exists():
+            raise UserError(
+                f"{path} already holds a sweep; choose another directory, or finish it with sweep.resume={path}"
+            )
+        if not _never_began(path / "status.json"):
             raise UserError(f"{path} already holds a run; choose another directory")
         path.mkdir(parents=True, exist_ok=True)
         return path
