@@ -203,7 +203,7 @@ def _claim(path: Path, is_chosen: bool) -> Path:
     if is_chosen:
         if (path / "sweep.json").exists():
             raise UserError(
-                f"{path} already holds a sweep; choose another directory, or finish it with sweep.resume={path}"
+                f"{path} already holds a sweep; choose another directory, or finish it: sweep.resume={path}"
             )
         if not _never_began(path / "status.json"):
             raise UserError(f"{path} already holds a run; choose another directory")
