@@ -92,7 +92,7 @@ def test_ten_jobs_need_no_more_memory_than_two(workdir: Path) -> None:
     assert done.returncode == 0, done.stderr
     pages = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("pages ")]
     assert len(pages) == 11  # and the table at the end
-    assert pages[9] <= 1.1 * pages[1], pages
+    assert pages[9] <= 1.05 * pages[1], pages  # 1.08 where nothing is collected between jobs
 
 
 class TestPresets:
