@@ -35,7 +35,18 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 23
+    assert composed == 25
+
+
+def test_a_sweep_preset_is_a_sweep() -> None:
+    params = {}
+    with composing("train") as composer:
+        for option in groups("train")["sweep"]:
+            config = composer.compose([f"sweep={option}"])
+            assert config.hydra.mode.name == "MULTIRUN"
+            params[option] = dict(config.hydra.sweeper.params)
+            assert to_plain(config) == to_plain(composer.compose([]))
+    assert params == {"lambda_grid": {"loss.lambda": "1,3,10,30,50,100,300"}, "seeds": {"seed": "0,1,2,3,4"}}
 
 
 def test_an_unknown_name_brings_the_nearest() -> None:

@@ -28,6 +28,9 @@ TINY = (
 )
 """A run of about a second."""
 
+SWEPT = (*TINY, "trainer.max_steps=2", "loss.lambda=1,10,100")
+"""The three jobs of `tiny_sweep`."""
+
 
 @dataclass(frozen=True)
 class Called:
@@ -52,6 +55,14 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
         return Called(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished sweep of three tiny jobs, lambda 1, 10, 100; tests copy it."""
+    folder = tmp_path_factory.mktemp("sweep") / "sweep"
+    assert run_entry(ENTRIES["train"], ["-m", *SWEPT, f"hydra.sweep.dir={folder}"]) == 0
+    return folder
 
 
 @pytest.fixture(scope="session")

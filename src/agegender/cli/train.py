@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
+from agegender.cli.sweep import run_sweep
 from agegender.config.entry import Entry, run_entry
 from agegender.config.launch import launch
 from agegender.config.preflight import Plan, claim_directory
 from agegender.config.schema import TrainConfig
-from agegender.core.files import write_json
 
 
 def check(config: TrainConfig) -> None:
@@ -23,7 +21,7 @@ def check(config: TrainConfig) -> None:
 
 def execute(plan: Plan[TrainConfig]) -> int:
     """Run the planned job, or every job of the sweep; returns the exit code."""
-    return _sweep(plan) if plan.multirun else _single(plan)
+    return run_sweep(plan, _job) if plan.multirun else _single(plan)
 
 
 def train_and_report(config: TrainConfig, directory: Path, quiet: bool = False) -> None:
@@ -39,13 +37,13 @@ def train_and_report(config: TrainConfig, directory: Path, quiet: bool = False) 
             train(config, run, display)
     finally:
         write_report(directory)
-    display.say(_summary(directory))
+    display.say(f"{_figures(directory)}\nreport: {directory / 'report.html'}")
 
 
-def _summary(directory: Path) -> str:
+def _figures(directory: Path) -> str:
     from agegender.report.run import summary_line
 
-    return f"{summary_line(directory)}\nreport: {directory / 'report.html'}"
+    return summary_line(directory)
 
 
 def _single(plan: Plan[TrainConfig]) -> int:
@@ -64,38 +62,9 @@ def _single(plan: Plan[TrainConfig]) -> int:
     return 0
 
 
-def _own(overrides: tuple[str, ...]) -> list[str]:
-    """What makes the job: where Hydra puts and runs it does not."""
-    return [override for override in overrides if not override.lstrip("+~").startswith("hydra")]
-
-
-def _sweep(plan: Plan[TrainConfig]) -> int:
-    from agegender.report.sweep import write_sweep
-
-    directory = claim_directory(plan)
-    jobs: list[dict[str, Any]] = [
-        {"number": number, "dir": str(number), "overrides": _own(job.overrides)}
-        for number, job in enumerate(plan.jobs)
-    ]
-    command = shlex.join(["agegender-train", *plan.overrides, "--multirun"])
-    write_json(directory / "sweep.json", {"jobs": jobs, "command": command})
-    print(f"sweep of {len(jobs)} jobs in {directory}")
-
-    def job(config: TrainConfig, path: Path) -> None:
-        number = int(path.name)
-        print(f"[{number + 1}/{len(jobs)}] {' '.join(jobs[number]['overrides'])}", flush=True)
-        try:
-            train_and_report(config, path, quiet=True)
-            print(f"    {_summary(path).splitlines()[0]}", flush=True)
-        except Exception as error:  # the other jobs go on
-            print(f"    failed: {error}", file=sys.stderr, flush=True)
-        finally:
-            write_sweep(directory)
-
-    launch("train", plan, directory, TrainConfig, job)
-    table = write_sweep(directory)
-    print(f"table: {directory / 'sweep.md'}")
-    return 0 if (table["status"] == "ok").all() else 1
+def _job(config: TrainConfig, path: Path) -> str:
+    train_and_report(config, path, quiet=True)
+    return _figures(path)
 
 
 ENTRY = Entry(
@@ -107,6 +76,8 @@ ENTRY = Entry(
         "agegender-train model=resnet34 loss.lambda=50 data=utkface data.root=~/UTKFace schedule=two_phase",
         "agegender-train experiment=published/model2 data=utkface data.root=~/UTKFace",
         "agegender-train -m loss.lambda=1,10,50,100",
+        "agegender-train sweep=lambda_grid seed=0,1,2",
+        "agegender-train sweep.resume=outputs/multirun/2026-01-31/12-00-00-000000",
     ),
     sweeps=True,
     check=check,

@@ -24,6 +24,9 @@ from agegender.core.files import read_yaml
 
 S = TypeVar("S", bound=Options)
 
+_OF_THE_COMMAND = ("experiment", "sweep")
+"""Keys that say how jobs are made, not what one job is."""
+
 
 def conf_dir() -> Path:
     """The YAML groups: inside the installed package, or at the top of a checkout."""
@@ -46,7 +49,9 @@ class Composer:
             parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         known = groups(self.config_name)
         for override in parsed:
-            if override.key_or_group in known and isinstance(override.value(), int | float | bool):
+            if override.is_delete() or override.key_or_group not in known:
+                continue
+            if isinstance(override.value(), int | float | bool | None):
                 name, value = override.key_or_group, override.get_value_element_as_str()
                 keys = ", ".join(key for key in self.known_keys() if key.startswith(name + "."))
                 raise UserError(f"{unknown(f'{name} option', value, known[name])}; its keys: {keys}")
@@ -100,7 +105,8 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(" ".join(str(error).split())) from error
     assert isinstance(plain, dict)
-    plain.pop("experiment", None)
+    for name in _OF_THE_COMMAND:
+        plain.pop(name, None)
     for name, value in _leaves(plain):
         if value == "???":
             raise UserError(f"{name} is required: {name}=VALUE")

@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ from agegender.config.help import help_text
 from agegender.config.launch import run_hydra
 from agegender.config.options import Options
 from agegender.config.preflight import Plan, parse_flags, preflight
+from agegender.config.resume import resuming
 from agegender.core.errors import AgeGenderError, UserError
 
 INTERRUPTED = 130
@@ -91,12 +92,13 @@ def _run(entry: Entry, arguments: list[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(help_text(entry.config_name, entry.schema, entry.examples))
         return 0
-    flags = parse_flags(arguments)
+    flags = parse_flags(arguments, entry.sweeps)
     if flags.cfg or flags.info or flags.shell_completion or flags.hydra_help:
         return _show(entry, arguments, flags)
     if flags.multirun and not entry.sweeps:
         raise UserError(f"agegender-{entry.config_name} does not sweep: leave out -m")
-    return entry.execute(preflight(entry.config_name, entry.schema, flags, entry.check))
+    with resuming(flags) if entry.sweeps else nullcontext():
+        return entry.execute(preflight(entry.config_name, entry.schema, flags, entry.check))
 
 
 def _show(entry: Entry, arguments: list[str], flags: argparse.Namespace) -> int:

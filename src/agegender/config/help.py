@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from agegender.config.compose import conf_dir, groups, leaf_keys
 from agegender.config.options import Options
+from agegender.config.schema import SweepOptions
 from agegender.core.files import read_yaml
 
 _WIDTH = 110
@@ -29,6 +30,8 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
             blocks.append(_entry(group, marked))
     blocks += ["", "keys (key=value):"]
     shared = dict(_keys(schema, _values(config_name, defaults)))
+    if "sweep" in options:
+        shared |= _keys(SweepOptions, {"resume": None}, "sweep.")
     blocks += [_entry(key, text) for key, text in shared.items()]
     blocks += _own_keys(options, shared)
     blocks += [
@@ -36,7 +39,7 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
         "flags:",
         _entry("--cfg job", "print the composed configuration and stop"),
         _entry("--config-dir DIR", "add your own YAML groups"),
-        _entry("-m", "sweep: a comma separates values, e.g. loss.lambda=1,10")
+        _entry("-m", "sweep: a comma separates values, e.g. loss.lambda=1,10; sweep=NAME needs no -m")
         if config_name == "train"
         else "",
         _entry("--version", "print the version"),
@@ -48,7 +51,7 @@ def _own_keys(options: dict[str, list[str]], shared: Collection[str]) -> list[st
     """Keys that only one option of a group has, from its YAML."""
     lines = []
     for group, names in options.items():
-        for name in names if group != "experiment" else ():
+        for name in names if group not in ("experiment", "sweep") else ():
             keys = [f"{group}.{key}" for key in leaf_keys(read_yaml(conf_dir() / group / f"{name}.yaml"))]
             own = [
                 key for key in keys if key not in shared and key != f"{group}.name" and ".phases." not in key

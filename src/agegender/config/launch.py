@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from agegender.config.options import Options
 from agegender.config.preflight import Plan
 
 S = TypeVar("S", bound=Options)
+
+_SWEEPS_OWN = ("hydra.mode=", "hydra.sweep.", "hydra.sweeper.")
 
 
 def run_hydra(config_name: str, arguments: list[str], task: Callable[[DictConfig], Any]) -> None:
@@ -44,12 +46,38 @@ def launch(
         job(validate(schema, to_plain(config)), Path(HydraConfig.get().runtime.output_dir))
 
     key = "hydra.sweep.dir" if plan.multirun else "hydra.run.dir"
+    flags = ["--multirun"] if plan.multirun else []
+    run_hydra(config_name, [*_arguments(config_name, plan, plan.overrides, key, directory), *flags], task)
+
+
+def launch_one(
+    config_name: str,
+    plan: Plan[S],
+    number: int,
+    directory: Path,
+    schema: type[S],
+    job: Callable[[S, Path], None],
+) -> None:
+    """Call `job` for one job of a sweep, as a run of its own: the others stay as they are on disk."""
+
+    def task(config: DictConfig) -> None:
+        job(validate(schema, to_plain(config)), directory)
+
+    overrides = [line for line in plan.jobs[number].overrides if not line.startswith(_SWEEPS_OWN)]
+    overrides.append("hydra.mode=RUN")  # a preset says MULTIRUN
+    if "${" in str(directory):
+        overrides.append("hydra.output_subdir=null")  # .hydra/ would go where Hydra resolves that to
+    run_hydra(config_name, _arguments(config_name, plan, overrides, "hydra.run.dir", directory), task)
+
+
+def _arguments(
+    config_name: str, plan: Plan[S], overrides: Sequence[str], key: str, directory: Path
+) -> list[str]:
+    """Hydra's command line with `directory` under `key`; flags come last, as Hydra's parser wants them."""
     # Hydra resolves interpolations inside quotes, hence the backslash
     quoted = QuotedString(text=str(directory).replace("${", "\\${"), quote=Quote.single).with_quotes()
-    overrides = [line for line in plan.overrides if not line.startswith(key + "=")]
-    arguments = [*overrides, f"{key}={quoted}", f"hydra.job.name={config_name}"]
+    kept = [line for line in overrides if not line.startswith(key + "=")]
+    arguments = [*kept, f"{key}={quoted}", f"hydra.job.name={config_name}"]
     if plan.config_dir is not None:
         arguments += ["--config-dir", str(Path(plan.config_dir).expanduser())]
-    if plan.multirun:
-        arguments.append("--multirun")
-    run_hydra(config_name, arguments, task)
+    return arguments

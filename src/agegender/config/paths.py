@@ -10,7 +10,11 @@ import re
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-PATH_KEYS = frozenset({"data.root", "data.csv", "model.weights", "run", "input", "output", "root"})
+PATH_KEYS = frozenset(
+    {"data.root", "data.csv", "model.weights", "run", "input", "output", "root", "sweep.resume"}
+)
+SINGLE_KEYS = frozenset({"sweep.resume"})
+"""Path keys that a sweep cannot vary: a comma in their value is a comma."""
 HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
 """Paths whose interpolations (`${now:%H}`) are meant."""
 PATH_LIST_KEYS = frozenset({"runs"})
@@ -30,7 +34,8 @@ def quote_paths(override: str, multirun: bool) -> str:
     if key in HYDRA_KEYS:
         return f"{prefixed}={_quote(value, literal=False)}"
     if key in PATH_KEYS:
-        return f"{prefixed}={','.join(map(_quote, _split(value) if multirun else [value]))}"
+        several = multirun and key not in SINGLE_KEYS
+        return f"{prefixed}={','.join(map(_quote, _split(value) if several else [value]))}"
     return override
 
 

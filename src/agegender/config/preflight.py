@@ -12,12 +12,14 @@ from typing import Generic, NoReturn, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from agegender.config.compose import Composer, composing, to_plain, validate
 from agegender.config.options import Options
 from agegender.config.paths import PATH_KEYS, quote_paths
+from agegender.config.resume import Resume
 from agegender.core.errors import UserError
 from agegender.core.files import read_json
 
@@ -43,23 +45,31 @@ class Plan(Generic[S]):
     directory: str | None
     """Where the run or the sweep goes; None where the entry's configuration names no directory."""
     directory_is_chosen: bool
+    resume: Resume | None = None
+    """The sweep that is taken up."""
 
 
-def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
-    """Hydra's own command-line grammar; its errors become `UserError`."""
+def parse_flags(argv: Sequence[str], sweeps: bool = False) -> argparse.Namespace:
+    """Hydra's own command-line grammar; its errors become `UserError`.
+
+    In an entry that sweeps, a `sweep=` option stands for `-m`.
+    """
 
     def refuse(message: str) -> NoReturn:
         raise UserError(f"{message} (settings are written key=value; --help shows them)")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    flags = parser.parse_args(list(argv))
+    flags = parser.parse_intermixed_args(list(argv))  # keys may stand behind a flag
     if flags.config_path or flags.config_name or flags.experimental_rerun:
         raise UserError(
             "--config-path, --config-name and --experimental-rerun are not supported; "
             "--config-dir=DIR adds your own YAML groups"
         )
-    flags.overrides = [quote_paths(override, bool(flags.multirun)) for override in flags.overrides]
+    has_preset = any(line.startswith("sweep=") for line in flags.overrides)
+    flags.multirun = bool(flags.multirun) or (sweeps and has_preset)
+    flags.resume = None
+    flags.overrides = [quote_paths(override, flags.multirun) for override in flags.overrides]
     return flags
 
 
@@ -77,23 +87,21 @@ def preflight(
             for override in parsed:
                 if override.is_sweep_override():
                     raise UserError(f"{override.input_line} holds several values: add -m to sweep over them")
-        for override in parsed:
-            if override.key_or_group == "hydra.sweep.subdir":
-                raise UserError(
-                    "hydra.sweep.subdir cannot be set: the sweep's table finds its jobs by number; "
-                    "hydra.sweep.dir=DIR moves the whole sweep"
-                )
+        _refuse_what_no_sweep_can(parsed)
         fixed = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
         base = composer.compose(fixed)
-        multirun = bool(flags.multirun) or OmegaConf.select(base, "hydra.mode.name") == "MULTIRUN"
+        _refuse_hidden_resume(base)
+        multirun = flags.multirun or OmegaConf.select(base, "hydra.mode.name") == "MULTIRUN"
         jobs = []
-        for overrides in _expand(composer, flags.overrides, base) if multirun else [flags.overrides]:
+        for overrides in _job_overrides(composer, flags, base, multirun):
             try:
                 config = validate(schema, to_plain(composer.compose(overrides)))
                 check(config)
             except UserError as error:
                 raise UserError(f"{error}{_comma_hint(parsed) if multirun else ''}") from error
             jobs.append(Job(tuple(overrides), config))
+        if flags.resume is not None:
+            flags.resume.check_same([job.overrides for job in jobs])
         where = "hydra.sweep.dir" if multirun else "hydra.run.dir"
         chosen = any(override.key_or_group == where for override in parsed)
         return Plan(
@@ -103,7 +111,47 @@ def preflight(
             flags.config_dir,
             OmegaConf.select(base, where),
             chosen,
+            flags.resume,
         )
+
+
+def _refuse_what_no_sweep_can(parsed: Sequence[Override]) -> None:
+    for override in parsed:
+        if override.key_or_group == "hydra.sweep.subdir":
+            raise UserError(
+                "hydra.sweep.subdir cannot be set: the sweep's table finds its jobs by number; "
+                "hydra.sweep.dir=DIR moves the whole sweep"
+            )
+        if override.key_or_group == "sweep" and override.is_sweep_override():
+            raise UserError(
+                f"{override.input_line}: one preset at a time; the other's values can stand beside it, "
+                "e.g. sweep=lambda_grid seed=0,1,2"
+            )
+
+
+def _refuse_hidden_resume(base: DictConfig) -> None:
+    """The command line alone resumes: a YAML that did would be passed over."""
+    told = OmegaConf.select(base, "sweep")
+    if told is not None and told != {"resume": None}:
+        raise UserError(
+            f"sweep holds {OmegaConf.to_container(told)}: its only key is sweep.resume, which belongs on the "
+            "command line"
+        )
+
+
+def _job_overrides(
+    composer: Composer, flags: argparse.Namespace, base: DictConfig, multirun: bool
+) -> list[list[str]]:
+    """The overrides of every job that the command line means."""
+    resume: Resume | None = flags.resume
+    if resume is not None and resume.as_recorded:
+        return resume.jobs(flags.overrides)
+    if resume is not None and not multirun:
+        raise UserError(
+            f"sweep.resume with {' '.join(flags.overrides)}: leave that out to take up the recorded sweep, "
+            "or give the sweep's whole command line with -m"
+        )
+    return _expand(composer, flags.overrides, base) if multirun else [flags.overrides]
 
 
 def _expand(composer: Composer, overrides: Sequence[str], base: DictConfig) -> list[list[str]]:
@@ -153,7 +201,11 @@ def _never_began(status: Path) -> bool:
 
 def _claim(path: Path, is_chosen: bool) -> Path:
     if is_chosen:
-        if (path / "sweep.json").exists() or not _never_began(path / "status.json"):
+        if (path / "sweep.json").exists():
+            raise UserError(
+                f"{path} already holds a sweep; choose another directory, or finish it: sweep.resume={path}"
+            )
+        if not _never_began(path / "status.json"):
             raise UserError(f"{path} already holds a run; choose another directory")
         path.mkdir(parents=True, exist_ok=True)
         return path

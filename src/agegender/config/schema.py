@@ -112,6 +112,14 @@ class EvaluationOptions(Options):
     )
 
 
+class SweepOptions(Options):
+    """What a sweep's command is told beside its jobs; no run holds it."""
+
+    resume: AnyPath | None = Field(
+        description="directory of a sweep: run again what is missing, failed, killed or interrupted in it"
+    )
+
+
 class TrainConfig(Options):
     """Everything `agegender-train` needs."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender.core.files import write_json, write_yaml
+from agegender.core.process import process_start
 
 log = logging.getLogger("agegender")
 
@@ -35,6 +36,7 @@ class RunDirectory:
             {
                 "status": status,
                 "pid": os.getpid(),
+                "process_start": process_start(os.getpid()),
                 "error": error,
                 "seconds": round(time.monotonic() - self._started, 3),
                 "step": self.step,

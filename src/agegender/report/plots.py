@@ -1,4 +1,4 @@
-"""The pictures of a run's report. Colours are Okabe and Ito's, which colour-blind readers can tell apart."""
+"""The pictures of a run's report."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from agegender.core.files import atomic
 from agegender.core.types import GENDERS
 from agegender.data.manifest import age_target
-
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#666666"
+from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE
+from agegender.report.canvas import new_figure as _figure
+from agegender.report.canvas import save_figure as _save
 
 AGE_BANDS = (0, 3, 10, 20, 30, 40, 50, 60, 70, np.inf)
 """Lower edges of the bands of the error plot, years."""
@@ -133,15 +131,6 @@ def _band(index: Any) -> str:
     return f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}–{high - 1:.0f}"
 
 
-def _figure(size: tuple[float, float] = (5, 3.4)) -> tuple[Figure, Axes]:
-    """Inches; without pyplot, whose global state would keep every figure alive."""
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    axis.spines[["top", "right"]].set_visible(False)
-    return figure, axis
-
-
 def _line(axis: Axes, x: pd.Series[int], y: pd.Series[float], colour: str, marker: str, label: str) -> None:
     shown = marker if len(x) <= 30 else ""
     axis.plot(x, y, color=colour, marker=shown, markersize=4, linewidth=1.4, label=label)
@@ -161,8 +150,3 @@ def _epochs(axis: Axes, history: pd.DataFrame) -> None:
             axis.axvspan(start, end, color="black", alpha=0.06, linewidth=0)
         place = {"x": (start + end) / 2, "y": 1.01, "transform": axis.get_xaxis_transform()}
         axis.text(s=str(name), ha="center", va="bottom", fontsize=8, color=GREY, **place)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from agegender.core.files import read_json
+from agegender.core.process import is_alive
 
 _DAMAGED = {"status": "killed", "error": "status.json is damaged", "seconds": None, "step": None}
 
@@ -29,17 +29,6 @@ def read_status(run_dir: Path) -> dict[str, Any]:
         return _DAMAGED
     if not isinstance(status, dict) or not status.keys() >= {"status", "pid", "error", "seconds", "step"}:
         return _DAMAGED
-    if status["status"] == "running" and not is_alive(status["pid"]):
+    if status["status"] == "running" and not is_alive(status["pid"], status.get("process_start")):
         status["status"] = "killed"
     return status
-
-
-def is_alive(pid: int) -> bool:
-    """Whether this machine has a process of that number, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError, TypeError):
-        return False
-    return True

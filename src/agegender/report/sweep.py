@@ -8,14 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from agegender.core.errors import UserError
+from agegender.config.sweep_record import read_record
 from agegender.core.files import read_json, write_csv, write_text
 from agegender.report.page import Block, Code, Links, Page, Table, Text
 from agegender.report.run import cell, judged_part
+from agegender.report.seeds import FIGURES, seed_blocks
 from agegender.report.status import read_status
-
-_FIGURES = ("age_rmse", "age_mae", "gender_f1", "harmonic_mean")
-_HEADERS = ("age RMSE (years)", "age MAE (years)", "gender macro F1", "harmonic mean")
+from agegender.report.sweep_plots import sweep_figures
 
 
 def write_sweep(sweep_dir: Path) -> pd.DataFrame:
@@ -26,11 +25,8 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
     part), seconds, error, dir. A job that has no directory is `missing`, one whose process is gone is
     `killed`.
     """
-    try:
-        plan = read_json(sweep_dir / "sweep.json")
-        jobs = plan["jobs"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{sweep_dir / 'sweep.json'} is damaged: it holds no jobs") from error
+    record = read_record(sweep_dir)
+    jobs = [job.to_dict() for job in record.jobs]
     figures = [_figures(sweep_dir / job["dir"]) for job in jobs]
     part = "test" if any(judged_part(each) == "test" for each in figures) else "val"
     overrides = [dict(map(_key_value, job["overrides"])) for job in jobs]
@@ -43,7 +39,7 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
         rows.append(row | {"seconds": status["seconds"], "error": status["error"], "dir": job["dir"]})
     table = pd.DataFrame(rows)
     write_csv(table, sweep_dir / "sweep.csv", "%.9g")
-    page = _page(sweep_dir, rows, keys, part, plan["command"])
+    page = _page(sweep_dir, rows, keys, part, record.command, _constants(rows, figures, part))
     write_text(sweep_dir / "sweep.md", page.to_markdown(sweep_dir))
     write_text(sweep_dir / "sweep.html", page.to_html())
     return table
@@ -66,14 +62,42 @@ def _figures(run_dir: Path) -> dict[str, Any]:
 
 def _columns(part: str) -> list[tuple[str, str, str]]:
     """(column, part, figure) of the table's figures."""
-    points = [(which, name) for which in ("val", "test") for name in _FIGURES]
-    bounds = [(part, f"{name}_{bound}") for name in _FIGURES for bound in ("low", "high")]
+    points = [(which, name) for which in ("val", "test") for name in FIGURES]
+    bounds = [(part, f"{name}_{bound}") for name in FIGURES for bound in ("low", "high")]
     return [(f"{which}_{name}", which, name) for which, name in (*points, *bounds)]
 
 
-def _page(sweep_dir: Path, rows: list[dict[str, Any]], keys: list[str], part: str, command: str) -> Page:
+def _constants(
+    rows: list[dict[str, Any]], figures: list[dict[str, Any]], part: str
+) -> dict[str, float | None]:
+    """The constant predictor's figures where all finished jobs agree on them: they judge the same faces."""
+    done = [
+        each[part] for row, each in zip(rows, figures, strict=True) if row["status"] == "ok" and each[part]
+    ]
+    found = {}
+    for name in FIGURES:
+        values = {each.get(f"constant_{name}") for each in done}
+        found[name] = values.pop() if len(values) == 1 else None
+    return found
+
+
+def _page(
+    sweep_dir: Path,
+    rows: list[dict[str, Any]],
+    keys: list[str],
+    part: str,
+    command: str,
+    constants: dict[str, float | None],
+) -> Page:
+    varied = [key for key in keys if len({row[key] for row in rows}) > 1]
     page = Page(f"agegender sweep {sweep_dir.resolve().name}")
-    page.section("Jobs", *_summary(rows, part), _jobs(rows, keys, part))
+    page.section("Jobs", *_summary(rows, part), _jobs(rows, varied or keys, part))
+    pictures = sweep_figures(sweep_dir / "plots", rows, varied, part, constants)
+    if pictures:
+        page.section(f"Figures of the {part} part", *pictures)
+    seeds = seed_blocks(rows, varied, part)
+    if seeds:
+        page.section("Mean over seeds", *seeds)
     failed = [Text(f"job {row['job']}: {row['error']}") for row in rows if row["error"]]
     if failed:
         page.section("Errors", *failed)
@@ -100,16 +124,15 @@ def _summary(rows: list[dict[str, Any]], part: str) -> list[Block]:
     return blocks
 
 
-def _jobs(rows: list[dict[str, Any]], keys: list[str], part: str) -> Table:
+def _jobs(rows: list[dict[str, Any]], varied: list[str], part: str) -> Table:
     """The jobs with the overrides in which they differ."""
-    varied = [key for key in keys if len({row[key] for row in rows}) > 1] or keys
     lines = []
     for row in rows:
         values = {name.removeprefix(f"{part}_"): value for name, value in row.items()}
         seconds = "–" if row["seconds"] is None else str(timedelta(seconds=round(row["seconds"])))
         chosen = ["–" if row[key] is None else row[key] for key in varied]
-        figures = [cell(values, name) for name in _FIGURES]
+        figures = [cell(values, name) for name in FIGURES]
         lines.append([str(row["job"]), row["status"], *chosen, *figures, seconds])
-    bounded = any(row[f"{part}_{name}_low"] is not None for row in rows for name in _FIGURES)
+    bounded = any(row[f"{part}_{name}_low"] is not None for row in rows for name in FIGURES)
     caption = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates." if bounded else ""
-    return Table(["job", "status", *varied, *_HEADERS, "time"], lines, caption)
+    return Table(["job", "status", *varied, *FIGURES.values(), "time"], lines, caption)

@@ -1,0 +1,129 @@
+"""The jobs of a sweep, and a sweep taken up again: what is not `ok` in it, each in its own directory."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agegender.config.launch import launch, launch_one
+from agegender.config.preflight import Plan, claim_directory
+from agegender.config.resume import Resume
+from agegender.config.schema import TrainConfig
+from agegender.config.sweep_record import FILE, SweepRecord, new_record, write_record
+from agegender.core.errors import UserError
+from agegender.core.lock import locked
+
+Train = Callable[[TrainConfig, Path], str]
+"""Trains one job in a directory; returns its figures in a line."""
+
+
+def run_sweep(plan: Plan[TrainConfig], train: Train) -> int:
+    """Run every job of the plan, or those that a resumed sweep still lacks; returns the exit code.
+
+    The sweep's table is rebuilt after each job, and whatever ends the sweep.
+    """
+    if plan.resume is not None:
+        return _resumed(plan, plan.resume, train)
+    directory = claim_directory(plan)
+    record = new_record([job.overrides for job in plan.jobs], plan.overrides, plan.config_dir)
+    write_record(record, directory)
+    print(f"sweep of {len(record.jobs)} jobs in {directory}")
+    with _sole(directory), _tabled(directory):
+        launch("train", plan, directory, TrainConfig, _job(directory, record, train))
+    return _end(directory)
+
+
+def _resumed(plan: Plan[TrainConfig], resume: Resume, train: Train) -> int:
+    directory, jobs = resume.directory, resume.record.jobs
+    with _sole(directory):
+        statuses = _statuses(resume)
+        left = [job for job in jobs if statuses[job.number] != "ok"]
+        if left:
+            print(f"sweep of {len(jobs)} jobs in {directory}: {len(left)} left to do")
+        else:
+            print(f"sweep of {len(jobs)} jobs in {directory}: nothing left to do")
+        with _tabled(directory):
+            for job in left:
+                path = directory / job.dir
+                _set_aside(path, statuses[job.number])
+                launch_one(
+                    "train", plan, job.number, path, TrainConfig, _job(directory, resume.record, train)
+                )
+    return _end(directory)
+
+
+def _job(directory: Path, record: SweepRecord, train: Train) -> Callable[[TrainConfig, Path], None]:
+    """One job with its lines on the console; a failed one lets the others go on."""
+    from agegender.report.sweep import write_sweep
+
+    def job(config: TrainConfig, path: Path) -> None:
+        number = int(path.name)
+        print(f"[{number + 1}/{len(record.jobs)}] {' '.join(record.jobs[number].overrides)}", flush=True)
+        try:
+            print(f"    {train(config, path)}", flush=True)
+        except Exception as error:
+            print(f"    failed: {error}", file=sys.stderr, flush=True)
+        write_sweep(directory)
+        gc.collect()  # a job's faces and network lie in cycles, which would wait while the next one fills up
+
+    return job
+
+
+def _statuses(resume: Resume) -> dict[int, str]:
+    """What became of each job; UserError where one is still at work."""
+    from agegender.report.status import read_status
+
+    statuses = {}
+    for job in resume.record.jobs:
+        status = read_status(resume.directory / job.dir)
+        if status["status"] == "running":
+            raise UserError(
+                f"sweep.resume={resume.directory}: job {job.number} is still running (pid {status['pid']}); "
+                "wait for it or end it first"
+            )
+        statuses[job.number] = status["status"]
+    return statuses
+
+
+def _set_aside(path: Path, status: str) -> None:
+    """Keep an earlier attempt: `3` becomes `3.killed`, the next one `3.killed-2`."""
+    if not path.exists():
+        return
+    kept, count = path.with_name(f"{path.name}.{status}"), 1
+    while kept.exists():
+        count += 1
+        kept = path.with_name(f"{path.name}.{status}-{count}")
+    path.rename(kept)
+
+
+@contextmanager
+def _sole(directory: Path) -> Iterator[None]:
+    """Between two jobs no status says `running`, hence the lock."""
+    with locked(directory / FILE) as is_ours:
+        if not is_ours:
+            raise UserError(f"{directory}: another process is at work on this sweep; wait for it or end it")
+        yield
+
+
+@contextmanager
+def _tabled(directory: Path) -> Iterator[None]:
+    """The sweep's table is true even when the block is cut short, between two jobs or in one."""
+    from agegender.report.sweep import write_sweep
+
+    try:
+        yield
+    except BaseException:
+        write_sweep(directory)
+        print(f"table: {directory / 'sweep.md'}; sweep.resume={directory} finishes the sweep", flush=True)
+        raise
+
+
+def _end(directory: Path) -> int:
+    from agegender.report.sweep import write_sweep
+
+    table = write_sweep(directory)
+    print(f"table: {directory / 'sweep.md'}")
+    return 0 if (table["status"] == "ok").all() else 1

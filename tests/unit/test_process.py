@@ -1,0 +1,48 @@
+"""Which process a number means, and a lock that one process holds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agegender.core.lock import locked
+from agegender.core.process import is_alive, process_start
+
+HAS_PROC = Path("/proc/self/stat").exists()
+
+
+def test_this_process_is_alive() -> None:
+    assert is_alive(os.getpid())
+    assert is_alive(os.getpid(), process_start(os.getpid()))
+    assert not is_alive(999_999_999)
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="needs /proc")
+def test_a_number_given_out_again_is_another_process() -> None:
+    start = process_start(os.getpid())
+    assert start is not None
+    assert not is_alive(os.getpid(), start - 1)
+    assert process_start(999_999_999) is None
+
+
+def test_one_process_holds_the_lock_and_its_end_frees_it(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    code = (
+        "import sys, pathlib; from agegender.core.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])) as ours: print(ours, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with locked(file) as is_ours:
+            assert not is_ours
+        other.kill()
+    with locked(file) as is_ours:
+        assert is_ours
