@@ -101,9 +101,11 @@ def _differences(done: pd.DataFrame) -> list[str]:
             cells: list[str] = []
             count = 0
             for name in ("age_rmse", "gender_f1"):
-                by_seed = rows.pivot(index="seed", columns="loss.lambda", values=f"test_{name}")
-                by_seed = by_seed.reindex(columns=[value, REFERENCE])
-                gaps = (by_seed[value] - by_seed[REFERENCE]).dropna().tolist()
+                of = {
+                    which: rows[rows["loss.lambda"] == which].set_index("seed")[f"test_{name}"]
+                    for which in (value, REFERENCE)
+                }
+                gaps = (of[value] - of[REFERENCE]).dropna().tolist()
                 cells, count = [*cells, _mean(gaps, name, signed=True)], len(gaps)
             lines.append(f"| {recipe} | {value} | {count} | {' | '.join(cells)} |")
     return lines
