@@ -131,7 +131,7 @@ def test_a_leak_is_a_warning_that_names_faces(untrained: Path) -> None:
     text = _markdown(untrained)
     assert "**Warning:** Leak: 11 of 40 val faces and 2 of 40 test faces are in train as well" in text
     assert "12 clusters lie in more than one part" in text
-    assert "v2.jpg is t2.jpg" in text
+    assert "v2.jpg (val) and t2.jpg (train)" in text
     assert "v3.jpg" not in text
     assert "near-duplicates: not looked for" in text
 

@@ -74,7 +74,7 @@ def _copies(dataset: dict[str, Any]) -> list[tuple[str, str]]:
         conflict += f"; {_DONE[dataset['conflicts']]} (split.conflicts={dataset['conflicts']})"
     facts.append(("labels disagree", conflict))
     if copies["age_gap_mean"] is not None:
-        gap = f"{copies['age_gap_mean']:.1f} years on average: no model can be expected to do much better"
+        gap = f"{copies['age_gap_mean']:.1f} years on average: so far do the labels agree with themselves"
         facts.append(("gap between the ages of one photo", gap))
     return facts
 
@@ -87,7 +87,9 @@ def _leaks(dataset: dict[str, Any]) -> Text:
         f"{n:,} of {dataset['parts'][part]:,} {part} faces" for part, n in leaks["faces"].items() if n
     )
     seen = f"{counts} are in train as well (the same photo or identity). " if counts else ""
-    examples = "; ".join(f"{case['id']} is {case['train']}" for case in leaks["examples"][:3])
+    examples = "; ".join(
+        f"{case['id']} ({case['part']}) and {case['train']} (train)" for case in leaks["examples"][:3]
+    )
     named = f"For example {examples}. " if examples else ""
     straddle = f"{leaks['clusters']:,} clusters lie in more than one part. "
     return Text(f"Leak: {seen}{straddle}{named}duplicates.csv names them all.", warning=True)
