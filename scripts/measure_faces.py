@@ -133,7 +133,9 @@ def dataset(seed: int, n: int) -> Dataset:
 
 
 def tensors(data: Dataset) -> tuple[Tensor, Tensor, Tensor]:
-    images_NCHW = torch.from_numpy(data.images_NHWC).permute(0, 3, 1, 2).float() / 127.5 - 1
+    images_NCHW = (
+        torch.from_numpy(data.samples[np.arange(len(data.samples))]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    )
     age_N = torch.tensor(data.faces["age"].to_numpy(np.float32))
     gender_N = torch.tensor([GENDERS.index(name) for name in data.faces["gender"]])
     return images_NCHW, age_N, gender_N

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agegender.config.compose import conf_dir
@@ -44,7 +45,7 @@ def test_utkface() -> None:
     assert {name: len(dataset.part(name)) for name in ("train", "val", "cal", "test")} == pytest.approx(
         {"train": 210, "val": 30, "cal": 15, "test": 45}, abs=2
     )
-    assert 20 < dataset.images_NHWC.std() < 100
+    assert 20 < dataset.samples[np.arange(len(dataset.samples))].std() < 100
 
 
 def test_fairface() -> None:

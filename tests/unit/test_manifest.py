@@ -12,7 +12,9 @@ import pytest
 from agegender.config.options import DataOptions
 from agegender.data.manifest import COLUMNS, REJECTED_COLUMNS, Manifest, age_target, build_manifest
 
-OPTIONS = DataOptions(name="any", limit=None, image_size=None, max_bad=0.5, age_min=0, age_max=100)
+OPTIONS = DataOptions(
+    name="any", limit=None, image_size=None, cache="disk", max_bad=0.5, age_min=0, age_max=100
+)
 
 
 def build(**columns: list[Any]) -> Manifest:

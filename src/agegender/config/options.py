@@ -90,6 +90,9 @@ class DataOptions(Component):
     image_size: int | None = Field(
         ge=8, le=1024, description="side in pixels; null: what the model's weights expect"
     )
+    cache: Literal["disk", "memory", "none"] = Field(
+        description="decoded faces are kept on disk (shared by runs), in memory, or decoded at each use"
+    )
     max_bad: Fraction = Field(description="end the run when a larger share of the rows cannot be used")
     age_min: float = Field(ge=0, le=150, description="years; a row below is rejected")
     age_max: float = Field(ge=0, le=150, description="years; a row above is rejected")

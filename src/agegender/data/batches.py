@@ -1,4 +1,4 @@
-"""Batches on the device, normalised as the weights expect, made from uint8 faces in memory."""
+"""Batches on the device, normalised as the weights expect, made from uint8 faces."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from agegender.core.seeding import stream
 from agegender.core.types import GENDERS, InputSpec
 from agegender.data.augment import augment, draws
 from agegender.data.manifest import age_target
+from agegender.data.samples.load import Samples
 
 NO_GENDER = -1
 
@@ -35,17 +36,17 @@ class Batch:
 
 
 class Batches:
-    """Makes batches of the rows of `faces`; `images_NHWC` are uint8 in the same order."""
+    """Makes batches of the rows of `faces`; `samples` are uint8 images in the same order."""
 
     def __init__(
         self,
         faces: pd.DataFrame,
-        images_NHWC: np.ndarray,
+        samples: Samples | np.ndarray,
         input_spec: InputSpec,
         batch_size: int,
         device: torch.device,
     ) -> None:
-        self._images_NHWC = images_NHWC
+        self._samples = samples
         self._age_N = torch.from_numpy(age_target(faces).to_numpy(np.float32, copy=True))
         codes = pd.Categorical(faces["gender"], categories=list(GENDERS)).codes
         self._gender_N = torch.from_numpy(codes.astype(np.int64))
@@ -82,7 +83,7 @@ class Batches:
     def _batch(
         self, rows: np.ndarray, augmentation: AugmentOptions | None = None, draws_BK: Tensor | None = None
     ) -> Batch:
-        pixels_BHWC = torch.from_numpy(self._images_NHWC[rows])
+        pixels_BHWC = torch.from_numpy(self._samples[rows])
         # the permuted view is channels-last, which convolutions keep
         images_BCHW = pixels_BHWC.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
         if augmentation is not None and draws_BK is not None:

@@ -18,12 +18,12 @@ from agegender.core.errors import RunError, UserError
 from agegender.core.files import write_csv, write_json
 from agegender.core.seeding import stream
 from agegender.core.types import PARTS
-from agegender.data.decode import compact, decode_all
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
 from agegender.data.duplicates.conflicts import Copies, count_copies, settle
 from agegender.data.duplicates.leaks import count_leaks, duplicates_table
 from agegender.data.interfaces import Source, Split
 from agegender.data.manifest import age_target, join_rejected
+from agegender.data.samples.load import Samples, load_samples
 from agegender.data.stratify import balance
 
 Progress = Callable[[str, int, int], None]
@@ -48,8 +48,8 @@ class Dataset:
 
     faces: pd.DataFrame
     """The manifest's columns, and part (of core.types.PARTS), sha256 (of the file), photo and cluster
-    (int; see data/duplicates/clusters.py). Row i is image i."""
-    images_NHWC: npt.NDArray[np.uint8]
+    (int; see data/duplicates/clusters.py). Row i is sample i."""
+    samples: Samples
     rejected: pd.DataFrame
     """REJECTED_COLUMNS: rows left out, and why."""
     terms: str
@@ -76,7 +76,7 @@ class Dataset:
         return replace(
             self,
             faces=faces,
-            images_NHWC=self.images_NHWC[rows],
+            samples=self.samples.keep(rows),
             notes=self.notes + ((note,) if note else ()),
             copies=count_copies(faces),
             split_sha256=_split_sha256(faces),
@@ -141,27 +141,26 @@ def load_dataset(
 
     faces = _limited(manifest.faces, data.limit, seed if split is None else split.seed)
     source.prepare_files(faces)
-    decoded = decode_all(faces, image_size, partial(progress, "reading faces"))
-    rejected = join_rejected([manifest.rejected, decoded.rejected])
+    loaded = load_samples(faces, image_size, data.cache, progress)
+    rejected = join_rejected([manifest.rejected, loaded.rejected])
     # under a limit, only the kept rows were opened: they stand for all rows that passed `read`
-    _check_bad(share + (1 - share) * len(decoded.rejected) / len(faces), rejected, data.max_bad)
-    if decoded.faces.empty:
+    _check_bad(share + (1 - share) * len(loaded.rejected) / len(faces), rejected, data.max_bad)
+    if loaded.faces.empty:
         raise UserError(f"data={data.name}: none of {len(faces)} images can be read{_reasons(rejected)}")
 
-    faces = decoded.faces
+    faces = loaded.faces
     near = split.near_duplicates if split else NEAR_DUPLICATES
     add_clusters(faces, near, partial(progress, "looking for copies"))
     copies = count_copies(faces)
     kept, conflicting = settle(faces, split.conflicts if split else "keep")
     rejected = join_rejected([rejected, conflicting])
-    images_NHWC = compact(decoded.images_NHWC, np.flatnonzero(kept))
     faces = faces[kept].reset_index(drop=True)
     faces["part"] = "test" if splitter is None else splitter.assign(faces)
     if split is not None:
         _check_parts(faces["part"], data, split)
     return Dataset(
         faces=faces,
-        images_NHWC=images_NHWC,
+        samples=loaded.samples.keep(kept),
         rejected=rejected,
         terms=manifest.terms,
         notes=manifest.notes + (splitter.notes if splitter else ()),

@@ -50,7 +50,7 @@ def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
     balancer: Balancer = registry.build("balancer", config.balancer).to(fabric.device)
     batches = Batches(
         dataset.faces,
-        dataset.images_NHWC,
+        dataset.samples,
         network.input_spec,
         config.trainer.batch_size,
         fabric.device,

@@ -44,7 +44,7 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
         raise UserError("faces=unseen: the run was trained or chosen on every face of this source")
     dataset = dataset.keep(keep, note=_note(int(seen.sum()), config.faces))
     dataset.write(run.path)
-    table = predictions_table(dataset.faces, predictor.predict(dataset.faces, dataset.images_NHWC))
+    table = predictions_table(dataset.faces, predictor.predict(dataset.faces, dataset.samples))
     write_predictions(table, run.path / "predictions.csv")
 
 

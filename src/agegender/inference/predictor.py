@@ -12,6 +12,7 @@ from agegender.config.schema import AgeHeadConfig, ModelConfig
 from agegender.core.errors import UserError
 from agegender.core.types import InputSpec
 from agegender.data.batches import Batches
+from agegender.data.samples.load import Samples
 from agegender.engine.checkpoint import Checkpoint, load_best
 from agegender.engine.device import make_fabric
 from agegender.engine.predict import predict
@@ -34,10 +35,10 @@ class Predictor:
     def input_spec(self) -> InputSpec:
         return self.checkpoint.input_spec
 
-    def predict(self, faces: pd.DataFrame, images_NHWC: np.ndarray) -> pd.DataFrame:
+    def predict(self, faces: pd.DataFrame, samples: Samples | np.ndarray) -> pd.DataFrame:
         """Predicted columns for uint8 RGB images (N, size, size, 3); `faces` has a manifest's columns."""
-        batches = Batches(faces, images_NHWC, self.input_spec, self._batch_size, self._fabric.device)
-        return predict(self._network, batches.in_order(np.arange(len(images_NHWC))), self._fabric.autocast())
+        batches = Batches(faces, samples, self.input_spec, self._batch_size, self._fabric.device)
+        return predict(self._network, batches.in_order(np.arange(len(samples))), self._fabric.autocast())
 
 
 def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
