@@ -35,7 +35,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 25
+    assert composed == 26
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:
@@ -46,7 +46,11 @@ def test_a_sweep_preset_is_a_sweep() -> None:
             assert config.hydra.mode.name == "MULTIRUN"
             params[option] = dict(config.hydra.sweeper.params)
             assert to_plain(config) == to_plain(composer.compose([]))
-    assert params == {"lambda_grid": {"loss.lambda": "1,3,10,30,50,100,300"}, "seeds": {"seed": "0,1,2,3,4"}}
+    assert params == {
+        "folds": {"split.fold": "0,1,2,3,4"},
+        "lambda_grid": {"loss.lambda": "1,3,10,30,50,100,300"},
+        "seeds": {"seed": "0,1,2,3,4"},
+    }
 
 
 def test_an_unknown_name_brings_the_nearest() -> None:

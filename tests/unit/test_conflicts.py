@@ -38,6 +38,7 @@ def test_counts(faces: pd.DataFrame) -> None:
     assert (copies.near, copies.near_files) == (2, 4)
     assert (copies.photos, copies.conflicts) == (3, 2)
     assert (copies.conflicts_age, copies.conflicts_gender) == (1, 1)
+    assert (copies.largest, copies.clusters) == (2, 4)
     assert copies.age_gap_mean == 2  # 4 years and 0; c has one age only
     assert in_conflict(faces).tolist() == [True, True, False, False, True, True, False, False, False]
 
@@ -65,7 +66,7 @@ def test_settling(policy: str, left_out: list[str], faces: pd.DataFrame) -> None
 
 
 def test_nothing_twice() -> None:
-    faces = pd.DataFrame({"photo": [0, 1], "sha256": ["A", "B"], "gender": ["male", None]})
+    faces = pd.DataFrame({"photo": [0, 1], "sha256": ["A", "B"], "gender": ["male", None], "cluster": [0, 1]})
     faces[["age", "age_min", "age_max"]] = np.nan
     copies = count_copies(faces)
     assert (copies.exact, copies.near, copies.photos, copies.conflicts) == (0, 0, 0, 0)

@@ -19,7 +19,7 @@ from agegender.config.options import DataOptions, SplitOptions
 from agegender.core import registry
 from agegender.core.errors import RunError, UserError
 from agegender.core.files import read_yaml
-from agegender.data.dataset import Dataset, UnusableData, load_dataset, write_rejected
+from agegender.data.dataset import Dataset, RefusedData, UnusableData, load_dataset, write_rejected
 from agegender.data.images import decode_face, read_bytes
 from agegender.data.samples import decode, hashes, load
 from agegender.data.sources import synthetic
@@ -226,6 +226,7 @@ def test_the_run_directory(folder: Path, tmp_path: Path) -> None:
     written = json.loads((tmp_path / "dataset.json").read_text())
     assert written.pop("balance")["gender"]["male"]["all"] == 20
     assert written.pop("copies")["photos"] == 0
+    assert written.pop("identities") is False
     assert written.pop("leaks") == {"clusters": 0, "faces": {"train": 0, "val": 0}, "examples": []}
     assert list(pd.read_csv(tmp_path / "duplicates.csv"))[:3] == ["cluster", "photo", "id"]
     assert written == {
@@ -302,3 +303,23 @@ def test_conflicting_labels_are_settled_and_counted(policy: str, left: int, copi
 def test_the_split_does_not_depend_on_the_pixels_of_the_run(copied: Path) -> None:
     small, large = (load_dataset(data(copied), split("dedup5"), size) for size in (8, 64))
     assert small.split_sha256 == large.split_sha256
+
+
+def test_the_table_of_copies_holds_what_was_left_out(copied: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(data(copied), split("random", conflicts="first"), 16)
+    dataset.write(tmp_path)
+    table = pd.read_csv(tmp_path / "duplicates.csv")
+    assert len(table) == 48
+    assert table["split"].isna().sum() == 4
+    assert table["conflict"].sum() == 8
+
+
+def test_a_refused_split_keeps_the_rejected_rows(copied: Path) -> None:
+    for name in list(copied.iterdir())[8:]:
+        name.unlink()
+    for number in range(20):
+        (copied / f"{number}_0_0_9.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"at least .* different faces.*\(20 empty file") as caught:
+        load_dataset(data(copied, max_bad=1.0), split("dedup"), 16)
+    assert isinstance(caught.value, RefusedData)
+    assert (caught.value.rejected["reason"] == "empty file").sum() == 20

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance
+from scipy.fft import dctn, idctn
 
 from agegender.core.files import cache_dir
 from agegender.data.duplicates import fingerprint, near
@@ -85,11 +86,15 @@ def test_images_without_features_match_nothing() -> None:
     assert len(near.pairs_of(np.empty((0, 32, 32), np.uint8)).first) == 0
 
 
-def test_the_correlation_is_numpys() -> None:
-    """Oracle: np.corrcoef over the same weighted frequencies, whose mean is next to nothing."""
+def test_the_correlation_is_that_of_sharpened_images() -> None:
+    """Oracle: scipy's transform of the whole image, weighted by frequency and taken back to pixels."""
     greys = np.stack([fingerprint.to_grey(draw_face(0, index)[::4, ::4]) for index in range(5)])
+    down, across = np.meshgrid(np.arange(32), np.arange(32), indexing="ij")
+    radius = np.hypot(down, across)
+    kept = (down + across >= 2) & (radius <= 16) & (down < 16) & (across < 16)
+    sharp = [idctn(dctn(grey.astype(float), norm="ortho") * radius * kept, norm="ortho") for grey in greys]
     units = fingerprint.unit(fingerprint.frequencies(greys))
-    np.testing.assert_allclose(units @ units.T, np.corrcoef(units), atol=0.02)
+    np.testing.assert_allclose(units @ units.T, np.corrcoef([image.ravel() for image in sharp]), atol=1e-4)
 
 
 def test_a_view_is_the_crop_and_the_mirror_image() -> None:
@@ -184,7 +189,14 @@ def test_a_damaged_or_unwritable_cache_is_no_obstacle(
     monkeypatch.setenv("AGEGENDER_CACHE", str(tmp_path / "cache"))
     near.near_pairs(files["path"].tolist(), files["sha256"])
     (kept,) = (cache_dir() / "duplicates").iterdir()
-    kept.write_bytes(kept.read_bytes()[:50])
+    whole = kept.read_bytes()
+    for place in (0, 4, 8, 30, 60, 200):
+        kept.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        assert len(near.near_pairs(files["path"].tolist(), files["sha256"]).first) == 2
+    for damage in (whole[:50], b""):
+        kept.write_bytes(damage)
+        assert len(near.near_pairs(files["path"].tolist(), files["sha256"]).first) == 2
+    np.savez(kept, first=np.array([0]), second=np.array([9]), correlation=np.array([0.9]))
     assert len(near.near_pairs(files["path"].tolist(), files["sha256"]).first) == 2
     monkeypatch.setenv("AGEGENDER_CACHE", "/proc/nowhere")
     assert len(near.near_pairs(files["path"].tolist(), files["sha256"]).first) == 2
@@ -192,4 +204,15 @@ def test_a_damaged_or_unwritable_cache_is_no_obstacle(
 
 def test_a_file_that_is_gone_has_no_copy(files: pd.DataFrame) -> None:
     Path(files["path"][5]).unlink()
-    assert len(near.find(files["path"].tolist()[3:]).first) == 0
+    pairs, unread = near.find(files["path"].tolist()[3:])
+    assert len(pairs.first) == 0
+    assert unread == [files["path"][5]]
+
+
+def test_what_a_lost_disk_hides_is_not_remembered(
+    files: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGEGENDER_CACHE", str(tmp_path / "cache"))
+    paths = files["path"].tolist()
+    assert len(near.near_pairs(["gone"] * 6, files["sha256"]).first) == 0
+    assert len(near.near_pairs(paths, files["sha256"]).first) == 2

@@ -98,7 +98,7 @@ def _dataset(**changes: Any) -> dict[str, Any]:
 COPIES = {
     "copies": {
         "exact": 2, "exact_surplus": 3, "near": 4, "near_files": 9, "photos": 6, "conflicts": 5,
-        "conflicts_age": 4, "conflicts_gender": 1, "age_gap_mean": 3.94,
+        "conflicts_age": 4, "conflicts_gender": 1, "largest": 3, "clusters": 6, "age_gap_mean": 3.94,
     },
     "split_how": "train 90%, val 10% of the faces",
     "near_duplicates": 0.9,
@@ -115,10 +115,33 @@ def test_how_the_split_was_made(untrained: Path) -> None:
     assert "identical files: 2 contents, 3 surplus files" in text
     assert "near-duplicates: 4 photos in 9 files, correlation at least 0.9" in text
     assert "labels disagree: 5 of 6 photos with several files (4 in age, 1 in gender); only the first" in text
-    assert "3.9 years on average" in text
-    assert "No leak: no photo and no identity lies in two parts." in text
+    assert "ages given to one photo: 3.9 years on average" in text
+    assert "No leak between the parts (files of one photo; identities are not known)." in text
     assert "| gender female | 500 | 80.0% | 4.0% | 8.0% | 8.0% |" in text
     assert "Warning" not in text.split("## Split")[1].split("## Published")[0]
+
+
+def test_no_leak_is_said_only_as_far_as_it_was_looked_for(untrained: Path) -> None:
+    write_json(untrained / "dataset.json", _dataset(**COPIES) | {"near_duplicates": None, "identities": True})
+    text = _markdown(untrained)
+    assert "**Warning:** No leak between the parts (identical files were looked for, near-duplicates" in text
+    assert "and faces of one identity" in text
+
+
+def test_a_photo_of_very_many_files_is_warned_of(untrained: Path) -> None:
+    many = {**COPIES["copies"], "largest": 121}  # type: ignore[dict-item]
+    write_json(untrained / "dataset.json", _dataset(**COPIES) | {"copies": many})
+    assert "**Warning:** One photo seems to have very many files." in _markdown(untrained)
+
+
+def test_the_largest_of_many_groups_are_shown(untrained: Path) -> None:
+    groups = {f"g{i:03d}": {"all": i + 1, "train": i + 1} for i in range(80)}
+    write_json(untrained / "dataset.json", _dataset(**COPIES) | {"balance": {"group": groups}})
+    text = _markdown(untrained)
+    assert "group g079" in text
+    assert "group g060" in text
+    assert "group g059" not in text
+    assert "| 60 more |" in text
 
 
 def test_a_leak_is_a_warning_that_names_faces(untrained: Path) -> None:

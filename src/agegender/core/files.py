@@ -57,7 +57,10 @@ def read_yaml(path: Path) -> Any:
 
 
 def cache_dir() -> Path:
-    """Where drawn faces are kept between runs: `AGEGENDER_CACHE`, else the user's cache folder."""
+    """What can be made anew and is kept between runs: drawn and decoded faces, hashes, copies found.
+
+    `AGEGENDER_CACHE`, else the user's cache folder.
+    """
     chosen = os.environ.get("AGEGENDER_CACHE")
     if chosen:
         return Path(chosen).expanduser()

@@ -34,6 +34,14 @@ def _silent(_what: str, _done: int, _total: int) -> None:
     """No progress is shown."""
 
 
+class RefusedData(UserError):  # noqa: N818
+    """The split cannot be made of the faces that are left; `rejected` says which are not, and why."""
+
+    def __init__(self, message: str, rejected: pd.DataFrame) -> None:
+        super().__init__(f"{message}{_reasons(rejected)}")
+        self.rejected = rejected
+
+
 class UnusableData(RunError):  # noqa: N818
     """A larger share of the rows than `data.max_bad` cannot be used; `rejected` says which and why."""
 
@@ -63,6 +71,8 @@ class Dataset:
     """How the split was made, in words."""
     copies: Copies
     """What was found more than once, before `split.conflicts` left anything out."""
+    duplicates: pd.DataFrame
+    """What duplicates.csv holds; those left out are in it, too."""
     rows: int
     """Rows that the source lists, the rejected ones included, before `data.limit`."""
 
@@ -79,6 +89,7 @@ class Dataset:
             samples=self.samples.keep(rows),
             notes=self.notes + ((note,) if note else ()),
             copies=count_copies(faces),
+            duplicates=duplicates_table(faces),
             split_sha256=_split_sha256(faces),
         )
 
@@ -86,7 +97,7 @@ class Dataset:
         """Write split.csv, duplicates.csv, rejected.csv and dataset.json."""
         columns = {"id": "id", "path": "path", "part": "split", "sha256": "sha256", "cluster": "cluster"}
         write_csv(self.faces[list(columns)].rename(columns=columns), run_dir / "split.csv")
-        write_csv(duplicates_table(self.faces), run_dir / "duplicates.csv")
+        write_csv(self.duplicates, run_dir / "duplicates.csv")
         write_rejected(self.rejected, run_dir)
         write_json(run_dir / "dataset.json", self.summary())
 
@@ -102,13 +113,14 @@ class Dataset:
             "used": len(self.faces),
             "rejected": {str(k): int(n) for k, n in self.rejected["reason"].value_counts().items()},
             "parts": {name: int(parts[name]) for name in PARTS if name in parts},
-            "clusters": int((self.faces["cluster"].value_counts() > 1).sum()),
+            "clusters": self.copies.clusters,
             "copies": asdict(self.copies),
             "split": self.split.name if self.split else None,
             "split_how": self.how,
             "split_sha256": self.split_sha256,
             "near_duplicates": self.split.near_duplicates if self.split else NEAR_DUPLICATES,
             "conflicts": self.split.conflicts if self.split else "keep",
+            "identities": bool(self.faces["identity"].notna().any()),
             "leaks": count_leaks(self.faces) if self.split else None,
             "balance": balance(self.faces),
             "age_mean": float(age.mean()) if len(age) else None,
@@ -154,10 +166,15 @@ def load_dataset(
     copies = count_copies(faces)
     kept, conflicting = settle(faces, split.conflicts if split else "keep")
     rejected = join_rejected([rejected, conflicting])
+    every = faces
     faces = faces[kept].reset_index(drop=True)
-    faces["part"] = "test" if splitter is None else splitter.assign(faces)
-    if split is not None:
-        _check_parts(faces["part"], data, split)
+    try:
+        faces["part"] = "test" if splitter is None else splitter.assign(faces)
+        if split is not None:
+            _check_parts(faces["part"], data, split)
+    except UserError as error:
+        raise RefusedData(str(error), rejected) from error
+    every["part"] = pd.Series(faces["part"].to_numpy(), index=every.index[kept])
     return Dataset(
         faces=faces,
         samples=loaded.samples.keep(kept),
@@ -169,6 +186,7 @@ def load_dataset(
         split=split,
         how=splitter.how if splitter else "none: all faces are test",
         copies=copies,
+        duplicates=duplicates_table(every),
         rows=rows,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agegender.config.options import DataOptions, SplitOptions
-from agegender.data.dataset import Dataset, UnusableData, load_dataset, write_rejected
+from agegender.data.dataset import Dataset, RefusedData, UnusableData, load_dataset, write_rejected
 from agegender.engine.progress import Display
 from agegender.engine.run_directory import RunDirectory
 
@@ -17,10 +17,10 @@ def read_faces(
     *,
     seed: int = 0,
 ) -> Dataset:
-    """`load_dataset` with a progress bar; UnusableData leaves its rejected.csv in the run directory."""
+    """`load_dataset` with a progress bar; where it refuses the data, rejected.csv is written all the same."""
     try:
         with display.counting() as progress:
             return load_dataset(data, split, image_size, progress, seed=seed)
-    except UnusableData as error:
+    except (RefusedData, UnusableData) as error:
         write_rejected(error.rejected, run.path)
         raise

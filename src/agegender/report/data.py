@@ -15,6 +15,12 @@ _DONE = {
 }
 _MOST_GROUPS = 20
 """Rows of the balance table for an axis: a data set may name thousands of groups."""
+_MANY_COPIES = 25
+_TOO_ALIKE = (
+    "One photo seems to have very many files. Faces that are cut out on one background, or padded alike, "
+    "look more alike to the search than they are: look at duplicates.csv, and raise split.near_duplicates "
+    "(or set it to null) where strangers are taken for copies."
+)
 
 
 def data_blocks(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) -> list[Block]:
@@ -25,7 +31,7 @@ def data_blocks(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) 
         rejected = reasons.value_counts().to_dict()
     facts = [("rejected", "; ".join(f"{n:,} {reason}" for reason, n in rejected.items()) or "none")]
     if not dataset:
-        return [Text("The run ended before its data were read."), Facts(facts if rejected else [])]
+        return [Text("The run ended before its data were split."), Facts(facts if rejected else [])]
     parts = ", ".join(f"{name} {n:,}" for name, n in dataset["parts"].items())
     limit = config.get("data", {}).get("limit")
     limited = f", of which data.limit draws {limit:,}" if limit and limit < dataset["rows"] else ""
@@ -56,6 +62,8 @@ def split_blocks(dataset: dict[str, Any]) -> list[Block]:
         facts += _copies(dataset)
     facts.append(("clusters of copies or of one identity", f"{dataset['clusters']:,}"))
     blocks: list[Block] = [Facts(facts)]
+    if dataset.get("copies", {}).get("largest", 0) > _MANY_COPIES:
+        blocks.append(Text(_TOO_ALIKE, warning=True))
     if dataset.get("leaks"):
         blocks.append(_leaks(dataset))
     if dataset.get("balance") and len(dataset["parts"]) > 1:
@@ -74,15 +82,19 @@ def _copies(dataset: dict[str, Any]) -> list[tuple[str, str]]:
         conflict += f"; {_DONE[dataset['conflicts']]} (split.conflicts={dataset['conflicts']})"
     facts.append(("labels disagree", conflict))
     if copies["age_gap_mean"] is not None:
-        gap = f"{copies['age_gap_mean']:.1f} years on average: so far do the labels agree with themselves"
-        facts.append(("gap between the ages of one photo", gap))
+        gap = f"{copies['age_gap_mean']:.1f} years on average, from the lowest to the highest"
+        facts.append(("ages given to one photo", gap))
+    facts.append(("largest photo", f"{copies['largest']:,} files"))
     return facts
 
 
 def _leaks(dataset: dict[str, Any]) -> Text:
     leaks = dataset["leaks"]
     if not leaks["clusters"]:
-        return Text("No leak: no photo and no identity lies in two parts.")
+        blind = dataset["near_duplicates"] is None
+        found = "identical files were looked for, near-duplicates were not" if blind else "files of one photo"
+        people = " and faces of one identity" if dataset.get("identities") else "; identities are not known"
+        return Text(f"No leak between the parts ({found}{people}).", warning=blind)
     counts = " and ".join(
         f"{n:,} of {dataset['parts'][part]:,} {part} faces" for part, n in leaks["faces"].items() if n
     )
@@ -100,9 +112,18 @@ def _balance(dataset: dict[str, Any]) -> Table:
     parts = list(dataset["parts"])
     rows = []
     for axis, values in dataset["balance"].items():
-        for name, counts in list(values.items())[:_MOST_GROUPS]:
+        shown = values if axis == "age" else dict(_largest(values))
+        for name, counts in shown.items():
             shares = [f"{counts.get(part, 0) / counts['all']:.1%}" for part in parts]
             rows.append([f"{axis} {name}", f"{counts['all']:,}", *shares])
+        if len(shown) < len(values):
+            rows.append([f"{len(values) - len(shown)} more", "", *("" for _ in parts)])
     whole = [f"{n / dataset['used']:.1%}" for n in dataset["parts"].values()]
     rows.append(["all", f"{dataset['used']:,}", *whole])
     return Table(["", "faces", *parts], rows, "Share of the faces of each row that each part got.")
+
+
+def _largest(values: dict[str, dict[str, int]]) -> list[tuple[str, dict[str, int]]]:
+    """The largest groups, in the order of their names."""
+    by_size = sorted(values.items(), key=lambda item: -item[1]["all"])
+    return sorted(by_size[:_MOST_GROUPS])

@@ -11,24 +11,30 @@ import pandas as pd
 from agegender.config.sweep_record import read_record
 from agegender.core.files import read_json, write_csv, write_text
 from agegender.report.page import Block, Code, Links, Page, Table, Text
+from agegender.report.repeats import FIGURES, repeat_blocks, repeated
 from agegender.report.run import cell, judged_part
-from agegender.report.seeds import FIGURES, seed_blocks
 from agegender.report.status import read_status
 from agegender.report.sweep_plots import sweep_figures
+
+_NO_TEST = (
+    "Some jobs have no test part, and are compared with the others on val, which also picked the epoch; "
+    "sweep.csv holds the test figures of those that have them."
+)
 
 
 def write_sweep(sweep_dir: Path) -> pd.DataFrame:
     """Write sweep.csv, sweep.md and sweep.html from sweep.json and the jobs' directories.
 
     Returns the table of sweep.csv: job, status, a column for each override, then for val and test the
-    figures, the intervals of the part that stands for the sweep (test, or val where no job has a test
+    figures, the intervals of the part that stands for the sweep (test, or val where some job has no test
     part), seconds, error, dir. A job that has no directory is `missing`, one whose process is gone is
     `killed`.
     """
     record = read_record(sweep_dir)
     jobs = [job.to_dict() for job in record.jobs]
     figures = [_figures(sweep_dir / job["dir"]) for job in jobs]
-    part = "test" if any(judged_part(each) == "test" for each in figures) else "val"
+    judged = {judged_part(each) for each in figures if each["val"] or each["test"]}
+    part = "test" if judged == {"test"} else "val"  # one part for all, or the jobs could not be compared
     overrides = [dict(map(_key_value, job["overrides"])) for job in jobs]
     keys = list(dict.fromkeys(key for each in overrides for key in each))
     rows = []
@@ -92,12 +98,14 @@ def _page(
     varied = [key for key in keys if len({row[key] for row in rows}) > 1]
     page = Page(f"agegender sweep {sweep_dir.resolve().name}")
     page.section("Jobs", *_summary(rows, part), _jobs(rows, varied or keys, part))
+    if part == "val" and any(row["test_age_mae"] is not None for row in rows):
+        page.sections[0].blocks.insert(1, Text(_NO_TEST))
     pictures = sweep_figures(sweep_dir / "plots", rows, varied, part, constants)
     if pictures:
         page.section(f"Figures of the {part} part", *pictures)
-    seeds = seed_blocks(rows, varied, part)
-    if seeds:
-        page.section("Mean over seeds", *seeds)
+    repeats = repeat_blocks(rows, varied, part)
+    if repeats:
+        page.section(f"Mean over {repeated(varied)}", *repeats)
     failed = [Text(f"job {row['job']}: {row['error']}") for row in rows if row["error"]]
     if failed:
         page.section("Errors", *failed)

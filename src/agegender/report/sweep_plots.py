@@ -14,7 +14,7 @@ from matplotlib.transforms import offset_copy
 
 from agegender.report.canvas import COLOURS, GREY, new_figure, save_figure
 from agegender.report.page import Figure
-from agegender.report.seeds import FIGURES, Row, figure_values, grouped, spread
+from agegender.report.repeats import FIGURES, REPEATS, Row, figure_values, grouped, repeated, spread
 
 _DRAWN = ("age_rmse", "gender_f1", "harmonic_mean")
 _MARKERS = "os^Dv<>"
@@ -24,7 +24,7 @@ _MANY_TICKS = 15
 
 @dataclass(frozen=True)
 class Point:
-    """A figure at one value of the swept key; `single` holds the seeds behind a mean."""
+    """A figure at one value of the swept key; `single` holds the repeats behind a mean."""
 
     x: float
     y: float
@@ -47,14 +47,14 @@ def sweep_figures(
     key = swept_key(rows, varied)
     if key is None:
         return []
-    others = [name for name in varied if name not in (key, "seed")]
-    by_seed = "seed" in varied
+    others = [name for name in varied if name != key and name not in REPEATS]
+    what = repeated(varied)
     figures = []
     for name in _DRAWN:
         lines = {
             chosen: points
             for chosen, group in grouped(rows, others).items()
-            if (points := _points(group, key, part, name, by_seed))
+            if (points := _points(group, key, part, name, bool(what)))
         }
         if not lines:
             continue
@@ -63,7 +63,7 @@ def sweep_figures(
         is_cut = _draw(path, lines, key, others, FIGURES[name], part, constant)
         done, label = len(figure_values(rows, part, name)), FIGURES[name]
         caption = f"{label[0].upper()}{label[1:]} of the {part} part by {key}, {done} of {len(rows)} jobs."
-        caption += _legend_words(lines, by_seed, is_cut)
+        caption += _legend_words(lines, what, is_cut)
         if constant is not None:
             caption += " Dashed: the constant predictor."
         figures.append(Figure(path, caption, f"{FIGURES[name]} of the {part} part against {key}"))
@@ -72,7 +72,8 @@ def sweep_figures(
 
 def swept_key(rows: Sequence[Row], varied: Sequence[str]) -> str | None:
     """The varied key along which to draw: all its values are numbers; of several the one with the most."""
-    numeric = [key for key in varied if key != "seed" and all(_number(row[key]) is not None for row in rows)]
+    candidates = [key for key in varied if key not in REPEATS]
+    numeric = [key for key in candidates if all(_number(row[key]) is not None for row in rows)]
     return max(numeric, key=lambda key: len({_number(row[key]) for row in rows}), default=None)
 
 
@@ -84,7 +85,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _points(group: Sequence[Row], key: str, part: str, name: str, by_seed: bool) -> list[Point]:
+def _points(group: Sequence[Row], key: str, part: str, name: str, is_mean: bool) -> list[Point]:
     """The finished jobs of one line, from left to right."""
     places: dict[float, list[Row]] = {}
     for row in group:
@@ -98,23 +99,23 @@ def _points(group: Sequence[Row], key: str, part: str, name: str, by_seed: bool)
         if found is None:
             continue
         low, high = found.low, found.high
-        if not by_seed:
+        if not is_mean:
             (job,) = [row for row in jobs if row["status"] == "ok" and row[f"{part}_{name}"] is not None][-1:]
             low, high = job.get(f"{part}_{name}_low"), job.get(f"{part}_{name}_high")
-        points.append(Point(x, found.mean, low, high, tuple(values) if by_seed else ()))
+        points.append(Point(x, found.mean, low, high, tuple(values) if is_mean else ()))
     return points
 
 
-def _legend_words(lines: Lines, by_seed: bool, is_cut: bool) -> str:
+def _legend_words(lines: Lines, what: str, is_cut: bool) -> str:
     """What points and bars are."""
     points = [point for line in lines.values() for point in line]
     text = ""
-    if by_seed:
+    if what:
         counts = {len(point.single) for point in points}
         n = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
-        text = f" Points: means over seeds (n = {n} a point); pale dots beside them: the single seeds."
+        text = f" Points: means over {what} (n = {n} a point); pale dots beside them: the single {what}."
         if max(counts) > 1:
-            text += " Bars: 95 % t-intervals over the seeds."
+            text += f" Bars: 95 % t-intervals over the {what}."
     elif any(point.low is not None for point in points):
         text = " Bars: 95 % intervals, by bootstrap over the clusters of duplicates."
     return text + (" Bars that leave the frame are cut." if is_cut else "")

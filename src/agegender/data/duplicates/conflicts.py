@@ -29,6 +29,10 @@ class Copies:
     """Those of them whose labels disagree in age or gender."""
     conflicts_age: int
     conflicts_gender: int
+    largest: int
+    """Files of the photo that has most."""
+    clusters: int
+    """Clusters of more than one face: copies, or faces of one identity."""
     age_gap_mean: float | None
     """Years between the lowest and the highest age of a photo, mean over those with two or more ages."""
 
@@ -49,6 +53,8 @@ def count_copies(faces: pd.DataFrame) -> Copies:
         conflicts=int((labels["age"] | labels["gender"]).sum()),
         conflicts_age=int(labels["age"].sum()),
         conflicts_gender=int(labels["gender"].sum()),
+        largest=int(by_photo.size().max()) if len(faces) else 0,
+        clusters=int((faces["cluster"].value_counts() > 1).sum()),
         age_gap_mean=float(labels["gap"].mean()) if labels["gap"].notna().any() else None,
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from agegender.core.types import PARTS
 from agegender.data.duplicates.conflicts import in_conflict
 
-_NAMED = 5
+_NAMED = 3
 
 
 def count_leaks(faces: pd.DataFrame) -> dict[str, Any]:
@@ -35,8 +35,10 @@ def duplicates_table(faces: pd.DataFrame) -> pd.DataFrame:
     """A row for every face that shares its cluster: which one, with which labels, in which part.
 
     `copy` is exact (an identical file is there), near (another file of the photo is) or identity;
-    `conflict`: the labels of its photo disagree; `leak`: its cluster straddles parts.
+    `conflict`: the labels of its photo disagree; `leak`: its cluster straddles parts; `split` is empty
+    where `split.conflicts` left the face out.
     """
+    faces = faces.reset_index(drop=True)
     shared = faces["cluster"].duplicated(keep=False)
     table = faces.loc[shared, ["cluster", "photo", "id", "path", "part", "sha256"]]
     table = table.rename(columns={"part": "split"})

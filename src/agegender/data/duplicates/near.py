@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import logging
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,10 +56,11 @@ def near_pairs(
     by_content = sha256.reset_index(drop=True).drop_duplicates().sort_values()
     earliest = by_content.index.to_numpy()
     cache = _cache_file(by_content)
-    found = _read(cache)
+    found = _read(cache, len(earliest))
     if found is None:
-        found = find([paths[row] for row in earliest], progress)
-        _write(cache, found)
+        found, unread = find([paths[row] for row in earliest], progress)
+        if not unread:  # what a lost disk hid today must not be believed tomorrow
+            _write(cache, found)
     first, second = earliest[found.first], earliest[found.second]
     order = np.lexsort((np.maximum(first, second), np.minimum(first, second)))
     return NearPairs(
@@ -68,9 +68,12 @@ def near_pairs(
     )
 
 
-def find(paths: Sequence[str], progress: Callable[[int, int], None] | None = None) -> NearPairs:
-    """`near_pairs` of different files, without the cache. A file that cannot be read has no copy."""
-    return pairs_of(_read_greys(paths, progress))
+def find(
+    paths: Sequence[str], progress: Callable[[int, int], None] | None = None
+) -> tuple[NearPairs, list[str]]:
+    """`near_pairs` of different files, without the cache, and the files that could not be read for it."""
+    greys_NHW, unread = _read_greys(paths, progress)
+    return pairs_of(greys_NHW), unread
 
 
 def pairs_of(greys_NHW: npt.NDArray[np.uint8]) -> NearPairs:
@@ -109,15 +112,19 @@ def _correlation(
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def _read_greys(paths: Sequence[str], progress: Callable[[int, int], None] | None) -> npt.NDArray[np.uint8]:
+def _read_greys(
+    paths: Sequence[str], progress: Callable[[int, int], None] | None
+) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """One image a path; that of a file which cannot be read is flat, and flat images match nothing."""
     side = fingerprint.SIDE
     greys_NHW = np.zeros((len(paths), side, side), dtype=np.uint8)
+    unread: list[str] = []
 
     def read(row: int) -> None:
         try:
             greys_NHW[row] = fingerprint.to_grey(read_face(Path(paths[row]), side))
-        except UnreadableImage:  # gone since it was decoded; it stays flat, and flat images match nothing
-            log.warning("%s could not be read again to look for copies of it", paths[row])
+        except UnreadableImage:  # gone since it was hashed
+            unread.append(paths[row])
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(paths), _CHUNK // 16):
@@ -125,7 +132,9 @@ def _read_greys(paths: Sequence[str], progress: Callable[[int, int], None] | Non
             list(pool.map(read, rows))
             if progress is not None:
                 progress(rows.stop, len(paths))
-    return greys_NHW
+    if unread:
+        log.warning("%d files could not be read again to look for copies, e.g. %s", len(unread), unread[0])
+    return greys_NHW, unread
 
 
 def _cache_file(by_content: pd.Series[str]) -> Path:
@@ -133,11 +142,14 @@ def _cache_file(by_content: pd.Series[str]) -> Path:
     return cache_dir() / "duplicates" / f"v{VERSION}-{digest}.npz"
 
 
-def _read(cache: Path) -> NearPairs | None:
+def _read(cache: Path, count: int) -> NearPairs | None:
+    """The pairs among `count` files that were found before; None where they are absent or damaged."""
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return NearPairs(stored["first"], stored["second"], stored["correlation"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged: found again
+            found = NearPairs(stored["first"], stored["second"], stored["correlation"])
+            is_sound = (found.first >= 0) & (found.first < found.second) & (found.second < count)
+            return found if is_sound.all() and found.correlation.shape == found.first.shape else None
+    except Exception:  # a damaged zip file raises nearly anything
         return None
 
 

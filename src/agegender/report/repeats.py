@@ -1,4 +1,4 @@
-"""Several training seeds of one setting: mean, standard deviation and 95 % t-interval over the seeds."""
+"""One setting repeated over seeds or folds: mean, standard deviation and 95 % t-interval."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ FIGURES = {
     "harmonic_mean": "harmonic mean",
 }
 """The figures of a sweep's tables."""
+
+
+REPEATS = {"seed": "seeds", "split.fold": "folds"}
+"""Keys that repeat a setting, and what their values are called."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +65,34 @@ def grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[tuple[str | None, 
     return groups
 
 
-def seed_blocks(rows: Sequence[Row], varied: Sequence[str], part: str) -> list[Block]:
-    """The section "Mean over seeds": a row a setting; nothing where no two jobs differ in `seed` alone."""
-    others = [key for key in varied if key != "seed"]
+def repeat_blocks(rows: Sequence[Row], varied: Sequence[str], part: str) -> list[Block]:
+    """Means over the repeats: a row a setting; nothing where no two jobs differ in REPEATS alone."""
+    others = [key for key in varied if key not in REPEATS]
     groups = grouped(rows, others)
-    if "seed" not in varied or all(len(group) < 2 for group in groups.values()):
+    what = repeated(varied)
+    if not what or all(len(group) < 2 for group in groups.values()):
         return []
-    table = _settings(groups, others, part) if others else _one_setting(rows, part)
+    table = _settings(groups, others, part, what) if others else _one_setting(rows, part, what)
     return [
-        Text(f"Figures of the {part} part; seeds whose job is not ok are left out."),
+        Text(f"Figures of the {part} part; {what} whose job is not ok are left out."),
         table,
     ]
 
 
-_MEANING = "What another draw of the faces would change is not in them."
+def repeated(varied: Sequence[str]) -> str:
+    """What the repeats of a sweep are: "seeds", "folds", "seeds and folds", or "" where there are none."""
+    return " and ".join(word for key, word in REPEATS.items() if key in varied)
 
 
-def _settings(groups: dict[tuple[str | None, ...], list[Row]], others: Sequence[str], part: str) -> Table:
+def _meaning(what: str) -> str:
+    if "folds" in what:
+        return "Folds share most of their training faces: their intervals are somewhat too narrow."
+    return "What another draw of the faces would change is not in them."
+
+
+def _settings(
+    groups: dict[tuple[str | None, ...], list[Row]], others: Sequence[str], part: str, what: str
+) -> Table:
     lines = []
     for chosen, group in groups.items():
         ready = sum(row["status"] == "ok" for row in group)
@@ -85,18 +100,18 @@ def _settings(groups: dict[tuple[str | None, ...], list[Row]], others: Sequence[
         lines.append(
             [*("–" if value is None else value for value in chosen), f"{ready} of {len(group)}", *cells]
         )
-    caption = f"Means, in brackets their 95 % t-intervals over the seeds (two or more). {_MEANING}"
-    return Table([*others, "seeds", *FIGURES.values()], lines, caption)
+    caption = f"Means, in brackets their 95 % t-intervals over the {what} (two or more). {_meaning(what)}"
+    return Table([*others, what, *FIGURES.values()], lines, caption)
 
 
-def _one_setting(rows: Sequence[Row], part: str) -> Table:
+def _one_setting(rows: Sequence[Row], part: str, what: str) -> Table:
     lines = []
     for name, label in FIGURES.items():
         found = spread(figure_values(rows, part, name))
         sd = "–" if found is None or found.sd is None else cell({name: found.sd}, name)
         lines.append([label, f"{found.n if found else 0} of {len(rows)}", _cell(found, name), sd])
-    caption = f"In brackets: 95 % t-intervals of the mean over the seeds. {_MEANING}"
-    return Table(["", "seeds", "mean", "standard deviation"], lines, caption)
+    caption = f"In brackets: 95 % t-intervals of the mean over the {what}. {_meaning(what)}"
+    return Table(["", what, "mean", "standard deviation"], lines, caption)
 
 
 def _cell(found: Spread | None, name: str) -> str:

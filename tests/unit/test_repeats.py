@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agegender.report.page import Table
-from agegender.report.seeds import FIGURES, seed_blocks, spread
+from agegender.report.repeats import FIGURES, repeat_blocks, spread
 
 
 def _row(rmse: float | None, status: str = "ok", **overrides: str) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def test_one_value_has_no_interval_and_none_no_mean() -> None:
 def test_a_row_a_setting() -> None:
     rows = [_row(8, model="a", seed="0"), _row(10, model="a", seed="1"), _row(6, model="b", seed="0")]
     rows += [_row(7, status="failed", model="b", seed="1"), _row(None, status="missing", model="c", seed="0")]
-    table = seed_blocks(rows, ["model", "seed"], "test")[-1]
+    table = repeat_blocks(rows, ["model", "seed"], "test")[-1]
     assert isinstance(table, Table)
     assert table.headers[:3] == ["model", "seeds", "age RMSE (years)"]
     assert [row[:2] for row in table.rows] == [["a", "2 of 2"], ["b", "1 of 2"], ["c", "0 of 1"]]
@@ -42,12 +42,12 @@ def test_a_row_a_setting() -> None:
 
 def test_seeds_alone() -> None:
     rows = [_row(8, seed="0"), _row(10, seed="1"), _row(None, status="missing", seed="2")]
-    table = seed_blocks(rows, ["seed"], "test")[-1]
+    table = repeat_blocks(rows, ["seed"], "test")[-1]
     assert isinstance(table, Table)
     assert table.rows[0] == ["age RMSE (years)", "2 of 3", "9.00 (-3.71–21.71)", "1.41"]
 
 
 def test_nothing_to_average() -> None:
-    assert seed_blocks([_row(8, model="a"), _row(9, model="b")], ["model"], "test") == []
+    assert repeat_blocks([_row(8, model="a"), _row(9, model="b")], ["model"], "test") == []
     rows = [_row(8, model="a", seed="0"), _row(9, model="b", seed="1")]
-    assert seed_blocks(rows, ["model", "seed"], "test") == []
+    assert repeat_blocks(rows, ["model", "seed"], "test") == []
