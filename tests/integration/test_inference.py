@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from agegender.core.files import read_json
 from agegender.evaluation.table import COLUMNS
@@ -115,11 +116,38 @@ def test_evaluate_tells_seen_faces(tiny_run: Path, call: Call, workdir: Path) ->
     arguments = (f"run={tiny_run}", "data=synthetic", "data.n=80", "evaluation.bootstrap=20")
     done = call("evaluate", *arguments, "hydra.run.dir=all")
     assert done.code == 0, done.err
-    assert "64 of 80 faces were among those" in done.out
+    assert "64 of 80 faces are files or copies of those" in done.out
     assert read_json(workdir / "all" / "metrics.json")["test"]["n"] == 80
-    assert "64 faces were among those" in (workdir / "all" / "report.md").read_text(encoding="utf-8")
+    assert "64 faces are files or copies of those" in (workdir / "all" / "report.md").read_text(
+        encoding="utf-8"
+    )
     assert call("evaluate", *arguments, "faces=unseen", "hydra.run.dir=unseen").code == 0
     assert read_json(workdir / "unseen" / "metrics.json")["test"]["n"] == 16
+
+
+def test_evaluate_recognises_copies_of_seen_faces(tiny_run: Path, call: Call, workdir: Path) -> None:
+    """Mirrored and saved again, they are other files: of train and val they are seen, of test they are not."""
+    split = pd.read_csv(tiny_run / "split.csv")
+    chosen = pd.concat([split[split["split"] == part].head(4) for part in ("train", "val", "test")])
+    for row in chosen.itertuples():
+        mirrored = Image.open(str(row.path)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        mirrored.save(workdir / f"{row.split}-{row.Index}.jpg", quality=85)
+    names = sorted(path.name for path in workdir.glob("*.jpg"))
+    pd.DataFrame({"path": names, "age": 30}).to_csv(workdir / "copies.csv", index=False)
+    arguments = ("data=csv", "data.csv=copies.csv", "data.columns.gender=null", "faces=unseen")
+    done = call("evaluate", f"run={tiny_run}", *arguments, "hydra.run.dir=unseen")
+    assert done.code == 0, done.err
+    assert "8 of 12 faces are files or copies of those" in done.out
+    table = pd.read_csv(workdir / "unseen" / "predictions.csv")
+    assert set(table["id"].str.split("-").str[0]) == {"test"}
+
+
+def test_evaluate_names_a_damaged_split(tiny_run: Path, call: Call, workdir: Path) -> None:
+    shutil.copytree(tiny_run, workdir / "run")
+    (workdir / "run" / "split.csv").write_text("id,sha256\n", encoding="utf-8")
+    done = call("evaluate", "run=run", "data=synthetic", "data.n=20", "hydra.run.dir=judged")
+    assert done.code == 2
+    assert "split.csv is damaged" in done.err
 
 
 def test_a_report_is_rebuilt_from_disk(tiny_run: Path, call: Call, workdir: Path) -> None:

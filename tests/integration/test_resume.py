@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from agegender.core.files import read_json, write_json
+from agegender.core.files import read_json, read_yaml, write_json, write_yaml
 from agegender.core.lock import locked
 from agegender.core.process import process_start
 
@@ -140,6 +140,39 @@ def test_a_new_sweep_does_not_take_the_place_of_one(sweep: Path, call: Call) -> 
     assert _is_short(done.err), done.err
 
 
+def test_settings_that_changed_meanwhile_are_refused(sweep: Path, call: Call) -> None:
+    """Say, a YAML of the user's was edited: the overrides are the same, the jobs would not be."""
+    _kill(sweep / "1")
+    config = read_yaml(sweep / "0" / "config.yaml")
+    config["schedule"]["phases"]["all"]["lr"] = 0.5
+    write_yaml(sweep / "0" / "config.yaml", config)
+    before = _snapshot(sweep)
+    done = call("train", "sweep.resume=sweep")
+    assert done.code == 2
+    assert "since job 0 ran: schedule.phases.all.lr was 0.5, now " in done.err
+    assert _is_short(done.err), done.err
+    assert _snapshot(sweep) == before
+
+
+@pytest.mark.parametrize("command", ["train", "report"])
+def test_a_lost_report_is_made_up_for(command: str, sweep: Path, call: Call) -> None:
+    """Ctrl-C may strike while the report of a finished job is written."""
+    for name in ("report.html", "metrics.json"):
+        (sweep / "1" / name).unlink()
+    done = call(command, "sweep.resume=sweep" if command == "train" else "runs=[sweep]")
+    assert done.code == 0, done.err
+    assert (sweep / "1" / "report.html").exists()
+    assert pd.read_csv(sweep / "sweep.csv")["test_age_rmse"].notna().all()
+
+
+@pytest.mark.parametrize("line", ["sweep.resume", "+sweep.resume"])
+def test_a_key_without_value(line: str, sweep: Path, call: Call) -> None:
+    done = call("train", line)
+    assert done.code == 2
+    assert "sweep.resume=DIR" in done.err
+    assert _is_short(done.err), done.err
+
+
 def test_a_live_job_is_left_alone(sweep: Path, call: Call) -> None:
     _kill(sweep / "0")
     _set(sweep / "1", status="running", pid=os.getpid(), process_start=process_start(os.getpid()))
@@ -171,6 +204,7 @@ def test_a_sweep_at_work_between_two_jobs_is_left_alone(sweep: Path, call: Call)
         '{"command": "x"}',
         '{"jobs": [{"number": 0, "dir": "../0", "overrides": []}], "command": "x"}',
         '{"jobs": [{"number": 0, "dir": "0", "overrides": "seed=1"}], "command": "x"}',
+        '{"jobs": [{"number": 5, "dir": "5", "overrides": ["seed=1"]}], "command": "x"}',
         '{"jobs": [{"number": 0, "dir": "0", "overrides": ["seed=(("]}], "command": "x"}',
     ],
 )

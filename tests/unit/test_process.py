@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,18 @@ def test_one_process_holds_the_lock_and_its_end_frees_it(tmp_path: Path) -> None
         other.kill()
     with locked(file) as is_ours:
         assert is_ours
+
+
+def test_a_zombie_is_dead() -> None:
+    """A killed child that nobody waited for, as in a container whose first process does not reap."""
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    try:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, but is not reaped
+        assert not is_alive(child.pid)
+    finally:
+        child.wait()
+
+
+@pytest.mark.parametrize("pid", [0, -1, True, None, "12"])
+def test_what_is_no_process_number_is_no_process(pid: Any) -> None:
+    assert not is_alive(pid)

@@ -134,3 +134,31 @@ def test_the_table_is_rebuilt_from_disk(tmp_path: Path) -> None:
     assert (tmp_path / "sweep.csv").read_bytes() == first
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"0", "sweep.json", "sweep.csv", "sweep.md", "sweep.html"}
+
+
+def test_jobs_without_a_test_part_are_compared_on_val(tmp_path: Path) -> None:
+    """split=random,dedup: every finished job shows a figure, all of them of one part."""
+    _plan(tmp_path, ["split=random"], ["split=dedup"], ["split=dedup5"])
+    _job(tmp_path, 0, {"val": _metrics(0.8), "test": None})
+    _job(tmp_path, 1, {"val": _metrics(0.7), "test": _metrics(0.6)})
+    table = write_sweep(tmp_path)
+    assert table["test_harmonic_mean"].tolist()[1] == 0.6
+    text = _markdown(tmp_path)
+    assert "All figures are of the val part." in text
+    assert "Some jobs have no test part" in text
+    assert "| 0 | ok | random |" in text
+    assert "0.800 (" in text
+    assert "0.700 (" in text
+    assert "0.600 (" not in text
+
+
+def test_folds_are_repeats(tmp_path: Path) -> None:
+    _plan(tmp_path, *([f"split.fold={fold}"] for fold in range(3)))
+    for fold in range(3):
+        _job(tmp_path, fold, {"val": _metrics(0.5), "test": _metrics(0.6 + fold / 10)})
+    write_sweep(tmp_path)
+    text = _markdown(tmp_path)
+    assert "## Mean over folds" in text
+    assert "3 of 3 | 0.700 (0.452–0.948)" in text  # t(2) = 4.303, sd 0.1
+    assert "Folds share most of their training faces" in text
+    assert "against split.fold" not in text

@@ -14,7 +14,7 @@ def execute(plan: Plan[ReportConfig]) -> int:
     """Rebuild the report of every run and the table of every sweep that was named."""
     from agegender.report.run import write_report
     from agegender.report.status import is_run, is_sweep
-    from agegender.report.sweep import write_sweep
+    from agegender.report.sweep import complete_reports, write_sweep
 
     paths = plan.jobs[0].config.runs
     for path in paths:
@@ -22,6 +22,7 @@ def execute(plan: Plan[ReportConfig]) -> int:
             raise UserError(f"runs={path}: neither a run nor a sweep (no status.json, no sweep.json in it)")
     for path in paths:
         if is_sweep(path):
+            complete_reports(path)
             write_sweep(path)
             print(path / "sweep.md")
         else:

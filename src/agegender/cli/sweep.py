@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from agegender.config.compose import leaf_keys
 from agegender.config.launch import launch, launch_one
 from agegender.config.preflight import Plan, claim_directory
 from agegender.config.resume import Resume
 from agegender.config.schema import TrainConfig
 from agegender.config.sweep_record import FILE, SweepRecord, new_record, write_record
 from agegender.core.errors import UserError
+from agegender.core.files import read_yaml
 from agegender.core.lock import locked
 
 Train = Callable[[TrainConfig, Path], str]
@@ -31,15 +34,18 @@ def run_sweep(plan: Plan[TrainConfig], train: Train) -> int:
     record = new_record([job.overrides for job in plan.jobs], plan.overrides, plan.config_dir)
     write_record(record, directory)
     print(f"sweep of {len(record.jobs)} jobs in {directory}")
+    errors: list[Exception] = []
     with _sole(directory), _tabled(directory):
-        launch("train", plan, directory, TrainConfig, _job(directory, record, train))
-    return _end(directory)
+        launch("train", plan, directory, TrainConfig, _job(directory, record, train, errors))
+    return _end(directory, errors)
 
 
 def _resumed(plan: Plan[TrainConfig], resume: Resume, train: Train) -> int:
     directory, jobs = resume.directory, resume.record.jobs
+    errors: list[Exception] = []
     with _sole(directory):
         statuses = _statuses(resume)
+        _refuse_other_settings(plan, resume, statuses)
         left = [job for job in jobs if statuses[job.number] != "ok"]
         if left:
             print(f"sweep of {len(jobs)} jobs in {directory}: {len(left)} left to do")
@@ -50,13 +56,20 @@ def _resumed(plan: Plan[TrainConfig], resume: Resume, train: Train) -> int:
                 path = directory / job.dir
                 _set_aside(path, statuses[job.number])
                 launch_one(
-                    "train", plan, job.number, path, TrainConfig, _job(directory, resume.record, train)
+                    "train",
+                    plan,
+                    job.number,
+                    path,
+                    TrainConfig,
+                    _job(directory, resume.record, train, errors),
                 )
-    return _end(directory)
+    return _end(directory, errors)
 
 
-def _job(directory: Path, record: SweepRecord, train: Train) -> Callable[[TrainConfig, Path], None]:
-    """One job with its lines on the console; a failed one lets the others go on."""
+def _job(
+    directory: Path, record: SweepRecord, train: Train, errors: list[Exception]
+) -> Callable[[TrainConfig, Path], None]:
+    """One job with its lines on the console; a failed one is added to `errors` and lets the others go on."""
     from agegender.report.sweep import write_sweep
 
     def job(config: TrainConfig, path: Path) -> None:
@@ -65,6 +78,7 @@ def _job(directory: Path, record: SweepRecord, train: Train) -> Callable[[TrainC
         try:
             print(f"    {train(config, path)}", flush=True)
         except Exception as error:
+            errors.append(error)
             print(f"    failed: {error}", file=sys.stderr, flush=True)
         write_sweep(directory)
         gc.collect()  # a job's faces and network lie in cycles, which would wait while the next one fills up
@@ -86,6 +100,28 @@ def _statuses(resume: Resume) -> dict[int, str]:
             )
         statuses[job.number] = status["status"]
     return statuses
+
+
+def _refuse_other_settings(plan: Plan[TrainConfig], resume: Resume, statuses: dict[int, str]) -> None:
+    """The same words may mean something else by now: an edited YAML, another version."""
+    for job in resume.record.jobs:
+        config = resume.directory / job.dir / "config.yaml"
+        if statuses[job.number] != "ok" or not config.is_file():
+            continue
+        before, now = read_yaml(config), plan.jobs[job.number].config.to_dict()
+        changed = [key for key in leaf_keys(now) if _value(before, key) != _value(now, key)]
+        if changed:
+            key = changed[0]
+            raise UserError(
+                f"sweep.resume={resume.directory}: settings have changed since job {job.number} ran: {key} "
+                f"was {_value(before, key)}, now {_value(now, key)}; its jobs would not compare"
+            )
+
+
+def _value(settings: Any, key: str) -> Any:
+    for name in key.split("."):
+        settings = settings.get(name) if isinstance(settings, dict) else None
+    return settings
 
 
 def _set_aside(path: Path, status: str) -> None:
@@ -121,9 +157,10 @@ def _tabled(directory: Path) -> Iterator[None]:
         raise
 
 
-def _end(directory: Path) -> int:
-    from agegender.report.sweep import write_sweep
+def _end(directory: Path, errors: list[Exception]) -> int:
+    from agegender.report.sweep import complete_reports, write_sweep
 
+    complete_reports(directory)
     table = write_sweep(directory)
     print(f"table: {directory / 'sweep.md'}")
-    return 0 if (table["status"] == "ok").all() else 1
+    return 0 if (table["status"] == "ok").all() and not errors else 1

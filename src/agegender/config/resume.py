@@ -91,6 +91,8 @@ def _key(override: str) -> str:
 
 
 def _directory(line: str) -> Path | None:
+    if "=" not in line:
+        raise UserError(f"{line} needs a value: {KEY}=DIR, the directory of a sweep")
     value = OverridesParser.create().parse_override(line).value()
     if value is None:
         return None

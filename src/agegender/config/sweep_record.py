@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from agegender.config.messages import explain_validation
 from agegender.config.options import Options
@@ -37,6 +38,12 @@ class SweepRecord(Options):
     config_dir: str | None = None
     folder: str | None = None
     """Where the sweep was started: relative paths in the overrides begin there."""
+
+    @model_validator(mode="after")
+    def _numbers_are_places(self) -> Self:
+        if [job.number for job in self.jobs] != list(range(len(self.jobs))):
+            raise ValueError("its jobs are not numbered 0, 1, 2, ...")
+        return self
 
 
 def is_hydras(override: str) -> bool:

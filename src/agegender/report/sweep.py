@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from agegender.config.sweep_record import read_record
+from agegender.core.errors import UserError
 from agegender.core.files import read_json, write_csv, write_text
 from agegender.report.page import Block, Code, Links, Page, Table, Text
 from agegender.report.repeats import FIGURES, repeat_blocks, repeated
-from agegender.report.run import cell, judged_part
-from agegender.report.status import read_status
+from agegender.report.run import cell, judged_part, write_report
+from agegender.report.status import is_run, read_status
 from agegender.report.sweep_plots import sweep_figures
 
 _NO_TEST = (
@@ -49,6 +51,16 @@ def write_sweep(sweep_dir: Path) -> pd.DataFrame:
     write_text(sweep_dir / "sweep.md", page.to_markdown(sweep_dir))
     write_text(sweep_dir / "sweep.html", page.to_html())
     return table
+
+
+def complete_reports(sweep_dir: Path) -> None:
+    """Write the reports of jobs that were ended before they had one; a damaged job keeps none."""
+    for job in read_record(sweep_dir).jobs:
+        run = sweep_dir / job.dir
+        is_whole = (run / "report.html").exists() and (run / "metrics.json").exists()
+        if is_run(run) and read_status(run)["status"] != "running" and not is_whole:
+            with suppress(UserError):
+                write_report(run)
 
 
 def _key_value(override: str) -> tuple[str, str]:
