@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -99,17 +100,12 @@ def main() -> None:
 
 def drawing() -> str:
     """Seconds to draw into an empty cache."""
-    before = os.environ.get("AGEGENDER_CACHE")
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["AGEGENDER_CACHE"] = cache
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {"AGEGENDER_CACHE": cache}):
         source = Synthetic(options(seed=0, n=DRAWN).data)  # type: ignore[arg-type]
         faces = source.read().faces
         started = time.perf_counter()
         source.prepare_files(faces)
         seconds = time.perf_counter() - started
-    os.environ.pop("AGEGENDER_CACHE")
-    if before is not None:
-        os.environ["AGEGENDER_CACHE"] = before
     return f"Drawing {DRAWN:,} faces of 128 px took {seconds:.0f} s on {os.cpu_count()} cores."
 
 

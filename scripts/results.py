@@ -9,7 +9,6 @@ The commands that make them are in the page.
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.config.sweep_record import read_record
-from agegender.core.files import read_json, write_text
+from agegender.core.files import read_json, read_yaml, write_text
 from agegender.data.manifest import age_target
 from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import read_predictions
@@ -231,11 +230,9 @@ def _parts(dataset: dict[str, Any]) -> str:
 
 
 def _reduced(sweep: Path, done: pd.DataFrame) -> str:
-    history = pd.read_csv(sweep / str(done["dir"].iloc[0]) / "history.csv")
-    config = (sweep / str(done["dir"].iloc[0]) / "config.yaml").read_text(encoding="utf-8")
-    found = re.search(r"image_size: (\d+)", config)
-    assert found is not None
-    return f"{found[1]} px instead of 128, {len(history)} epochs instead of 30"
+    config = read_yaml(sweep / str(done["dir"].iloc[0]) / "config.yaml")
+    epochs = sum(phase["epochs"] for phase in config["schedule"]["phases"].values())
+    return f"{config['data']['image_size']} px instead of 128, {epochs} epochs instead of 30"
 
 
 def _command(sweep: Path) -> list[str]:

@@ -126,7 +126,7 @@ def test_evaluate_tells_seen_faces(tiny_run: Path, call: Call, workdir: Path) ->
 
 
 def test_evaluate_recognises_copies_of_seen_faces(tiny_run: Path, call: Call, workdir: Path) -> None:
-    """Mirrored and saved again, they are other files: of train and val they are seen, of test they are not."""
+    """Mirrored and saved again, they are other files: those of train and val were seen, of test not."""
     split = pd.read_csv(tiny_run / "split.csv")
     chosen = pd.concat([split[split["split"] == part].head(4) for part in ("train", "val", "test")])
     for row in chosen.itertuples():

@@ -166,7 +166,7 @@ def test_a_lost_report_is_made_up_for(command: str, sweep: Path, call: Call) -> 
 
 
 @pytest.mark.parametrize("line", ["sweep.resume", "+sweep.resume"])
-def test_a_key_without_value(line: str, sweep: Path, call: Call) -> None:
+def test_a_key_without_value(line: str, call: Call) -> None:
     done = call("train", line)
     assert done.code == 2
     assert "sweep.resume=DIR" in done.err

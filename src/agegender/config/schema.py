@@ -169,7 +169,7 @@ class EvaluateConfig(Options):
     run: ExistingPath = Field(description="a run directory, or a .safetensors file of one")
     data: AnyData
     faces: Literal["all", "unseen"] = Field(
-        description="unseen leaves out files that the run was trained or tuned on"
+        description="unseen leaves out files, and copies of files, that the run was trained or tuned on"
     )
     seed: int = Field(ge=0, le=2**32 - 1, description="draws data.limit")
     trainer: ComputeOptions
