@@ -29,7 +29,7 @@ from agegender.core.types import GENDERS
 from agegender.data.dataset import Dataset, load_dataset
 from agegender.data.sources.synthetic import Synthetic
 from agegender.evaluation.metrics import metrics
-from agegender.report.run import cell
+from agegender.report.figures import cell
 
 SIDE, DRAWN, JUDGED = 64, 2000, 3000
 

@@ -24,8 +24,8 @@ from agegender.core.files import read_json, read_yaml, write_text
 from agegender.data.manifest import age_target
 from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import read_predictions
+from agegender.report.figures import cell
 from agegender.report.repeats import spread
-from agegender.report.run import cell
 from agegender.report.sweep import write_sweep
 
 BOOTSTRAP = 2000

@@ -20,7 +20,8 @@ from agegender.core.types import GENDERS
 from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import COLUMNS, read_predictions, write_predictions
 from agegender.report import plots
-from agegender.report.run import judged_part, summary_line, write_report
+from agegender.report.figures import judged_part
+from agegender.report.run import summary_line, write_report
 from agegender.report.status import is_run, is_sweep, read_status
 
 DEAD_PID = 999_999_999

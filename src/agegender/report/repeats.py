@@ -9,17 +9,13 @@ from typing import Any
 
 from scipy.special import stdtrit
 
+from agegender.report import figures
+from agegender.report.figures import cell
 from agegender.report.page import Block, Table, Text
-from agegender.report.run import cell
 
 Row = dict[str, Any]
 
-FIGURES = {
-    "age_rmse": "age RMSE (years)",
-    "age_mae": "age MAE (years)",
-    "gender_f1": "gender macro F1",
-    "harmonic_mean": "harmonic mean",
-}
+FIGURES = {name: figures.FIGURES[name][0] for name in ("age_rmse", "age_mae", "gender_f1", "harmonic_mean")}
 """The figures of a sweep's tables."""
 
 

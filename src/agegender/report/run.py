@@ -17,18 +17,10 @@ from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
 from agegender.report.data import data_blocks, split_blocks
+from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
 from agegender.report.status import read_status
-
-_NAMES = {
-    "age_rmse": ("age RMSE (years)", 2),
-    "age_mae": ("age MAE (years)", 2),
-    "age_score": ("age score", 3),
-    "gender_f1": ("gender macro F1", 3),
-    "gender_accuracy": ("gender accuracy", 3),
-    "harmonic_mean": ("harmonic mean", 3),
-}
 
 _PUBLISHED = (
     ("Model 1: scratch CNN, 3 convolutions, 128 px", "128.39*", "0.8784", "0"),
@@ -99,11 +91,6 @@ def write_report(run_dir: Path) -> None:
     write_text(run_dir / "report.html", page.to_html())
 
 
-def judged_part(figures: dict[str, Any]) -> str:
-    """The part whose figures stand for the run: test, or val where the split has no test part."""
-    return "test" if figures.get("test") else "val"
-
-
 def summary_line(run_dir: Path) -> str:
     """The run's figures in one line, for the console."""
     figures = read_json(run_dir / "metrics.json")
@@ -113,18 +100,10 @@ def summary_line(run_dir: Path) -> str:
         return "no face to judge: predictions.csv has neither test nor val rows"
     return (
         f"{part}, {values['n']} faces: age RMSE {cell(values, 'age_rmse')} (constant predictor "
-        f"{_number(values['constant_age_rmse'], 2)}), gender macro F1 {cell(values, 'gender_f1')} "
-        f"(constant {_number(values['constant_gender_f1'], 3)}), "
+        f"{number(values['constant_age_rmse'], 2)}), gender macro F1 {cell(values, 'gender_f1')} "
+        f"(constant {number(values['constant_gender_f1'], 3)}), "
         f"harmonic mean {cell(values, 'harmonic_mean')}"
     )
-
-
-def cell(values: dict[str, Any], key: str) -> str:
-    """One of the figures for a table, with its interval where there is one; a dash where it is None."""
-    digits = _NAMES[key][1]
-    text = _number(values[key], digits)
-    low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
-    return text if low is None else f"{text} ({_number(low, digits)}–{_number(high, digits)})"
 
 
 def _metrics(table: pd.DataFrame, options: dict[str, Any]) -> dict[str, Any]:
@@ -175,16 +154,16 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
         [
             label,
             *(cell(figures[name], key) for name in parts),
-            _number(values[f"constant_{key}"], digits),
+            number(values[f"constant_{key}"], digits),
         ]
-        for key, (label, digits) in _NAMES.items()
+        for key, (label, digits) in FIGURES.items()
     ]
     caption = (
         f"Constant: a predictor that answers the {part} faces' own mean age (for the MAE their median) and "
         "commonest gender."
     )
     if "age_rmse_low" in values:
-        caption = f"In brackets: 95 % intervals, by bootstrap over the clusters of duplicates. {caption}"
+        caption = f"{BOOTSTRAPPED} {caption}"
     blocks: list[Block] = [Table(headers, rows, caption)]
     if values["age_target"] != "exact":
         which = "Ages" if values["age_target"] == "midpoint" else "Some ages"
@@ -267,10 +246,6 @@ def _published() -> list[Block]:
         Table(headers, _PUBLISHED, _PUBLISHED_NOTE),
         Text("For orientation only: these models were trained on other data and scored on another split."),
     ]
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _environment() -> str:

@@ -12,9 +12,10 @@ import pandas as pd
 from agegender.config.sweep_record import read_record
 from agegender.core.errors import UserError
 from agegender.core.files import read_json, write_csv, write_text
+from agegender.report.figures import BOOTSTRAPPED, cell, judged_part
 from agegender.report.page import Block, Code, Links, Page, Table, Text
 from agegender.report.repeats import FIGURES, repeat_blocks, repeated
-from agegender.report.run import cell, judged_part, write_report
+from agegender.report.run import write_report
 from agegender.report.status import is_run, read_status
 from agegender.report.sweep_plots import sweep_figures
 
@@ -154,5 +155,5 @@ def _jobs(rows: list[dict[str, Any]], varied: list[str], part: str) -> Table:
         figures = [cell(values, name) for name in FIGURES]
         lines.append([str(row["job"]), row["status"], *chosen, *figures, seconds])
     bounded = any(row[f"{part}_{name}_low"] is not None for row in rows for name in FIGURES)
-    caption = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates." if bounded else ""
+    caption = BOOTSTRAPPED if bounded else ""
     return Table(["job", "status", *varied, *FIGURES.values(), "time"], lines, caption)

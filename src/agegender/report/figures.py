@@ -1,0 +1,35 @@
+"""How a run's figures are called and written, for the tables of all reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FIGURES = {
+    "age_rmse": ("age RMSE (years)", 2),
+    "age_mae": ("age MAE (years)", 2),
+    "age_score": ("age score", 3),
+    "gender_f1": ("gender macro F1", 3),
+    "gender_accuracy": ("gender accuracy", 3),
+    "harmonic_mean": ("harmonic mean", 3),
+}
+"""Figure -> what it is called, and how many digits it is given."""
+
+BOOTSTRAPPED = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates."
+
+
+def judged_part(figures: dict[str, Any]) -> str:
+    """The part whose figures stand for the run: test, or val where the split has no test part."""
+    return "test" if figures.get("test") else "val"
+
+
+def cell(values: dict[str, Any], key: str) -> str:
+    """One of the figures for a table, with its interval where there is one; a dash where it is None."""
+    digits = FIGURES[key][1]
+    text = number(values[key], digits)
+    low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
+    return text if low is None else f"{text} ({number(low, digits)}–{number(high, digits)})"
+
+
+def number(value: float | None, digits: int) -> str:
+    """With a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
