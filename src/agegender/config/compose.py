@@ -74,13 +74,22 @@ class Composer:
             return sorted({*flatten(OmegaConf.to_container(config)), *known})
         return sorted({*flatten(read_yaml(conf_dir() / f"{self.config_name}.yaml")), *known})
 
+    def _options_with(self, key: str) -> list[str]:
+        """Options ("split=dedup5") whose YAML has this key."""
+        group, _, rest = key.partition(".")
+        files = {
+            option: conf_dir() / group / f"{option}.yaml"
+            for option in groups(self.config_name).get(group, [])
+        }
+        return [f"{group}={option}" for option, file in files.items() if rest in leaf_keys(read_yaml(file))]
+
     @contextmanager
     def _explained(self, overrides: Sequence[str]) -> Iterator[None]:
         try:
             yield
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise UserError(
-                explain_hydra(error, self.known_keys(overrides), groups(self.config_name))
+                explain_hydra(error, self.known_keys(overrides), groups(self.config_name), self._options_with)
             ) from error
 
 

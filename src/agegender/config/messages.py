@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -40,8 +40,12 @@ def explain_hydra(
     error: HydraException | OmegaConfBaseException | ValueError,
     keys: Iterable[str],
     groups: Mapping[str, list[str]],
+    options_with: Callable[[str], list[str]],
 ) -> str:
-    """One line for what Hydra refused; `keys` and `groups` are the known ones, for the nearest name."""
+    """One line for what Hydra refused; `keys` and `groups` are the known ones, for the nearest name.
+
+    `options_with` tells which options have a key that the composed ones have not.
+    """
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.partition("/")
@@ -53,7 +57,11 @@ def explain_hydra(
         return f"cannot read {error.override!r}: {first}; quote a value with special characters"
     match = re.search(r"Could not (?:override|append|delete from) (?:value |config. )?'?([\w.@/]+)'?", text)
     if match:
-        return unknown("key", match.group(1), keys)
+        key = match.group(1)
+        elsewhere = options_with(key)
+        if elsewhere:
+            return f"{key} is a key of {' and '.join(elsewhere)} only: choose that, too"
+        return unknown("key", key, keys)
     match = re.search(r"You must specify '(\w+)'", text)
     if match:
         options = re.findall(r"^\t(\S+)", text, flags=re.M)
