@@ -232,3 +232,18 @@ def test_balance_counts_every_part() -> None:
             assert counts["all"] == sum(n for part, n in counts.items() if part != "all")
     assert sum(counts["all"] for counts in shown["gender"].values()) == table["gender"].notna().sum()
     assert shown["gender"]["male"]["test"] == ((table["gender"] == "male") & (table["part"] == "test")).sum()
+
+
+@pytest.mark.parametrize("name", ["dedup", "dedup5"])
+def test_faces_with_copies_are_in_every_part(name: str) -> None:
+    """A tenth of the photos has two or three files: every part gets its share of them."""
+    rng = np.random.default_rng(0)
+    copies = rng.choice([1, 2, 3], 3000, p=[0.9, 0.06, 0.04])
+    table = faces(int(copies.sum()))
+    table["cluster"] = np.repeat(np.arange(3000), copies)
+    part = split(name).assign(table)
+    assert part.groupby(table["cluster"]).nunique().max() == 1
+    has_copy = table["cluster"].duplicated(keep=False)
+    for share in part.unique():
+        expected = (part == share).mean()
+        assert (part[has_copy] == share).mean() == pytest.approx(expected, abs=0.01), share

@@ -18,10 +18,12 @@ AGE_BANDS = (3, 10, 20, 30, 40, 50, 60, 70)
 
 
 class Clusters:
-    """The clusters of `faces` in stratified order: age band, gender, group; random inside a stratum.
+    """The clusters of `faces` in stratified order: size, age band, gender, group; random inside a stratum.
 
-    A cluster is in the stratum of its first face. Content goes before name: the same files under other
-    names or in another order are shared out alike.
+    A cluster is in the stratum of its first face. Sizes count by powers of two, large ones first: among
+    single faces a larger cluster would always fall to the part with the largest share, and faces that have
+    copies would be missing from the others. Content goes before name: the same files under other names or
+    in another order are shared out alike.
     """
 
     def __init__(self, faces: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -29,7 +31,8 @@ class Clusters:
         self._index = faces.index
         cluster_F, _ = pd.factorize(self._by_content["cluster"])  # numbered by first appearance in this order
         firsts = self._by_content.iloc[np.unique(cluster_F, return_index=True)[1]]
-        order = _stratified_order(_strata(firsts), rng)
+        magnitude = np.frexp(np.bincount(cluster_F))[1]  # 1, 2 to 3, 4 to 7, ...
+        order = _stratified_order(_strata(firsts), magnitude, rng)
         place = np.empty(len(order), dtype=np.intp)
         place[order] = np.arange(len(order))
         self._cluster_F = place[cluster_F]
@@ -125,7 +128,9 @@ def _strata(firsts: pd.DataFrame) -> npt.NDArray[np.str_]:
     return np.array([f"{band:02d} {gender or ''} {group or ''}" for band, gender, group in columns])
 
 
-def _stratified_order(strata: npt.NDArray[np.str_], rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Stratum after stratum, in random order inside each."""
+def _stratified_order(
+    strata: npt.NDArray[np.str_], magnitude: npt.NDArray[np.intc], rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """Large clusters before small ones, stratum after stratum, in random order inside each."""
     shuffled = rng.permutation(len(strata))
-    return shuffled[np.argsort(strata[shuffled], kind="stable")]
+    return shuffled[np.lexsort((strata[shuffled], -magnitude[shuffled]))]
