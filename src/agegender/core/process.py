@@ -9,10 +9,18 @@ from pathlib import Path
 def process_start(pid: int) -> int | None:
     """When the process began, in clock ticks since the machine did; None where /proc does not tell."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(text.rpartition(")")[2].split()[19])  # the name before it may hold anything
-    except (OSError, ValueError, IndexError):
+        return int(_stat(pid)[19])
+    except (ValueError, IndexError):
         return None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; none where it does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()  # the name before it may hold anything
 
 
 def is_alive(pid: int, start: int | None = None) -> bool:
@@ -22,6 +30,8 @@ def is_alive(pid: int, start: int | None = None) -> bool:
     except PermissionError:
         pass
     except (ProcessLookupError, OverflowError, TypeError):
+        return False
+    if _stat(pid)[:1] == ["Z"]:  # ended; only its parent has not asked yet
         return False
     now = process_start(pid)
     return start is None or now is None or now == start

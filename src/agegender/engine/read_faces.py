@@ -12,15 +12,16 @@ def read_faces(
     data: DataOptions,
     split: SplitOptions | None,
     image_size: int,
-    run: RunDirectory,
+    run: RunDirectory | None,
     display: Display,
     *,
     seed: int = 0,
 ) -> Dataset:
-    """`load_dataset` with a progress bar; UnusableData leaves its rejected.csv in the run directory."""
+    """`load_dataset` with a progress bar; UnusableData leaves its rejected.csv in the run directory, if any."""
     try:
         with display.counting() as progress:
             return load_dataset(data, split, image_size, progress, seed=seed)
     except UnusableData as error:
-        write_rejected(error.rejected, run.path)
+        if run is not None:
+            write_rejected(error.rejected, run.path)
         raise
