@@ -95,7 +95,7 @@ def test_the_best_checkpoint_stands_on_its_own(tiny_run: Path) -> None:
     assert json.loads(metadata["label_spec"])["genders"] == ["female", "male"]
     assert "must not be used on photographs" in json.loads(metadata["data"])["terms"]
     last = torch.load(tiny_run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["position"] == {"phase": "all", "epoch": 2, "step": 4}
+    assert last["position"] == {"phase": "all", "epoch": 2, "epoch_step": 0, "step": 4}
 
 
 def test_the_report_is_one_self_contained_page(tiny_run: Path) -> None:

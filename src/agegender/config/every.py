@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 MAX_STEPS = 1_000_000_000
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
@@ -31,5 +31,5 @@ def _check(value: Any) -> int | str | None:
     )
 
 
-Every = Annotated[int | str | None, BeforeValidator(_check)]
+Every = Annotated[Annotated[int, Field(ge=1, le=MAX_STEPS)] | str | None, BeforeValidator(_check)]
 """null: no interval."""

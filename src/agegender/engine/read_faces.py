@@ -17,7 +17,7 @@ def read_faces(
     *,
     seed: int = 0,
 ) -> Dataset:
-    """`load_dataset` with a progress bar; UnusableData leaves its rejected.csv in the run directory, if any."""
+    """`load_dataset` with a progress bar; UnusableData leaves its rejected.csv in the run, if any."""
     try:
         with display.counting() as progress:
             return load_dataset(data, split, image_size, progress, seed=seed)

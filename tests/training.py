@@ -1,0 +1,103 @@
+"""Runs for tests of what is kept and taken up: trained through the engine, compared bit by bit."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from agegender.config.compose import composing, to_plain, validate
+from agegender.config.schema import TrainConfig
+from agegender.engine import fit
+from agegender.engine.progress import Display
+from agegender.engine.resume import take_up
+from agegender.engine.run_directory import RunDirectory, running
+from agegender.engine.training import finish, train
+
+TIMES = ["seconds", "images_per_second"]
+
+
+def composed(*overrides: str) -> TrainConfig:
+    """The settings that these overrides mean."""
+    with composing("train") as composer:
+        return validate(TrainConfig, to_plain(composer.compose(list(overrides))))
+
+
+def train_in(path: Path, config: TrainConfig) -> None:
+    """A run without its report."""
+    run, display = RunDirectory(path), Display(quiet=True)
+    with running(run):
+        train(config, run, display)
+
+
+def go_on(path: Path, config: TrainConfig) -> None:
+    """Take a run up, to its end."""
+    run, display = RunDirectory(path), Display(quiet=True)
+    taken = take_up(config, run, display)
+    with running(run):
+        finish(taken)
+
+
+@contextmanager
+def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, signals: int = 1) -> Iterator[None]:
+    """Ctrl-C strikes in the middle of a step (counted over the whole run)."""
+    take = fit.training_step
+
+    def strike(*arguments: Any) -> Any:
+        taken = take(*arguments)
+        if arguments[5] == step:
+            for _ in range(signals):
+                signal.raise_signal(signal.SIGINT)
+        return taken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "training_step", strike)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+def assert_same_run(left: Path, right: Path) -> None:
+    """Every bit of two finished runs: both checkpoints, predictions, history less its times."""
+    first, second = (_plain(_last(run)) for run in (left, right))
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        assert value == second[key], key
+    best = [load_file(run / "checkpoints" / "best.safetensors") for run in (left, right)]
+    assert _plain(best[0]) == _plain(best[1])
+    assert (left / "predictions.csv").read_bytes() == (right / "predictions.csv").read_bytes()
+    histories = [pd.read_csv(run / "history.csv", dtype=str).drop(columns=TIMES) for run in (left, right)]
+    pd.testing.assert_frame_equal(*histories)
+    if (left / "metrics.json").exists():
+        assert (left / "metrics.json").read_bytes() == (right / "metrics.json").read_bytes()
+
+
+def _last(run: Path) -> dict[str, Any]:
+    """What last.ckpt holds, less the times in it."""
+    content: dict[str, Any] = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    content["history"] = [{k: v for k, v in row.items() if k not in TIMES} for row in content["history"]]
+    del content["tally"]["seconds"]
+    if content["previous_best"] is not None:
+        content["previous_best"] = content["previous_best"]["tensors"]
+    return content
+
+
+def _plain(value: Any, path: str = "") -> dict[str, Any]:
+    """Leaves by their place; tensors as their shape, type and bytes."""
+    items: Callable[[], Any] | None = None
+    if isinstance(value, dict):
+        items = value.items
+    elif isinstance(value, list | tuple):
+        items = lambda: enumerate(value)  # noqa: E731
+    if items is None:
+        if isinstance(value, torch.Tensor):
+            bytes_ = value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            return {path: (tuple(value.shape), str(value.dtype), bytes_)}
+        return {path: repr(value)}
+    return {name: leaf for key, item in items() for name, leaf in _plain(item, f"{path}/{key}").items()}
