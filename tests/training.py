@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from agegender.config.compose import composing, to_plain, validate
 from agegender.config.schema import TrainConfig
-from agegender.engine import fit
+from agegender.engine import fit, step
 from agegender.engine.progress import Display
 from agegender.engine.resume import take_up
 from agegender.engine.run_directory import RunDirectory, running
@@ -46,13 +46,13 @@ def go_on(path: Path, config: TrainConfig) -> None:
 
 
 @contextmanager
-def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, signals: int = 1) -> Iterator[None]:
+def stopped_at(number: int, monkeypatch: pytest.MonkeyPatch, signals: int = 1) -> Iterator[None]:
     """Ctrl-C strikes in the middle of a step (counted over the whole run)."""
-    take = fit.training_step
+    take = step.training_step
 
     def strike(*arguments: Any) -> Any:
         taken = take(*arguments)
-        if arguments[5] == step:
+        if arguments[5] == number:
             for _ in range(signals):
                 signal.raise_signal(signal.SIGINT)
         return taken
@@ -72,8 +72,8 @@ def assert_same_run(left: Path, right: Path) -> None:
     best = [load_file(run / "checkpoints" / "best.safetensors") for run in (left, right)]
     assert _plain(best[0]) == _plain(best[1])
     assert (left / "predictions.csv").read_bytes() == (right / "predictions.csv").read_bytes()
-    histories = [pd.read_csv(run / "history.csv", dtype=str).drop(columns=TIMES) for run in (left, right)]
-    pd.testing.assert_frame_equal(*histories)
+    one, other = (pd.read_csv(run / "history.csv", dtype=str).drop(columns=TIMES) for run in (left, right))
+    pd.testing.assert_frame_equal(one, other)
     if (left / "metrics.json").exists():
         assert (left / "metrics.json").read_bytes() == (right / "metrics.json").read_bytes()
 
@@ -90,14 +90,10 @@ def _last(run: Path) -> dict[str, Any]:
 
 def _plain(value: Any, path: str = "") -> dict[str, Any]:
     """Leaves by their place; tensors as their shape, type and bytes."""
-    items: Callable[[], Any] | None = None
-    if isinstance(value, dict):
-        items = value.items
-    elif isinstance(value, list | tuple):
-        items = lambda: enumerate(value)  # noqa: E731
-    if items is None:
-        if isinstance(value, torch.Tensor):
-            bytes_ = value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            return {path: (tuple(value.shape), str(value.dtype), bytes_)}
+    if isinstance(value, torch.Tensor):
+        return {path: (tuple(value.shape), str(value.dtype), value.numpy().tobytes())}
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
         return {path: repr(value)}
-    return {name: leaf for key, item in items() for name, leaf in _plain(item, f"{path}/{key}").items()}
+    return {name: leaf for key, item in value.items() for name, leaf in _plain(item, f"{path}/{key}").items()}

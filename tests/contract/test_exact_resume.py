@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from agegender.core import registry
+from agegender.engine.fit import Fit
 
 from ..training import assert_same_run, composed, go_on, stopped_at, train_in
 
@@ -95,6 +97,49 @@ def test_every_optimizer(optimizer: str, tmp_path: Path, monkeypatch: pytest.Mon
     with stopped_at(6, monkeypatch):
         train_in(tmp_path / "cut", config)
     go_on(tmp_path / "cut", config)
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+FIGURES = {4: 0.5, 6: 0.9, 8: 0.3, 12: 0.2, 16: 0.4}
+"""val_harmonic_mean by step: the best of the whole epochs is the first, and step 6 is in the second."""
+
+
+@pytest.fixture
+def _told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watched figure is what FIGURES says."""
+    make = Fit._row
+    monkeypatch.setattr(
+        Fit, "_row", lambda *args: {**(row := make(*args)), "val_harmonic_mean": FIGURES[row["step"]]}
+    )
+
+
+@pytest.mark.usefixtures("_told")
+@pytest.mark.parametrize("step", [3, 4, 5, 9, 13])
+def test_the_best_epoch_and_early_stopping_are_the_same(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = ("schedule.phases.all.epochs=9", "schedule.patience=3")
+    config = composed(*TINY, "model=scratch_cnn_v2", *patience)
+    train_in(tmp_path / "whole", config)
+    with stopped_at(step, monkeypatch):
+        train_in(tmp_path / "cut", config)
+    go_on(tmp_path / "cut", config)
+    last = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["position"]["step"] == 16
+    assert last["monitor"]["best_epoch"] == 1
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.usefixtures("_told")
+def test_a_cut_epoch_does_not_stay_the_best(tmp_path: Path) -> None:
+    """Step 6 looked best; the run that goes on to step 12 has its best in the first epoch."""
+    lines = (*TINY, "model=scratch_cnn_v2", "schedule.phases.all.lr=0.01")
+    train_in(tmp_path / "whole", composed(*lines, "trainer.max_steps=12"))
+    train_in(tmp_path / "cut", composed(*lines, "trainer.max_steps=6"))
+    best = [(tmp_path / run / "checkpoints" / "best.safetensors") for run in ("whole", "cut")]
+    first, second = (load_file(file)["age_head.linear.weight"] for file in best)
+    assert not torch.equal(first, second)
+    go_on(tmp_path / "cut", composed(*lines, "trainer.max_steps=12"))
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
 
 
