@@ -46,7 +46,7 @@ def go_on(path: Path, config: TrainConfig) -> None:
 
 
 @contextmanager
-def stopped_at(number: int, monkeypatch: pytest.MonkeyPatch, signals: int = 1) -> Iterator[None]:
+def striking(number: int, signals: int = 1) -> Iterator[None]:
     """Ctrl-C strikes in the middle of a step (counted over the whole run)."""
     take = step.training_step
 
@@ -57,10 +57,16 @@ def stopped_at(number: int, monkeypatch: pytest.MonkeyPatch, signals: int = 1) -
                 signal.raise_signal(signal.SIGINT)
         return taken
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "training_step", strike)
-        with pytest.raises(KeyboardInterrupt):
-            yield
+        yield
+
+
+@contextmanager
+def stopped_at(number: int) -> Iterator[None]:
+    """The block ends after that step."""
+    with striking(number), pytest.raises(KeyboardInterrupt):
+        yield
 
 
 def assert_same_run(left: Path, right: Path) -> None:

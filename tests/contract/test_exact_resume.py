@@ -27,16 +27,14 @@ def test_how_many_components_there_are() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
-def test_interrupted_is_uninterrupted(
-    kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_is_uninterrupted(kind: str, name: str, tmp_path: Path) -> None:
     network = f"model={name}" if kind == "model" else "model=scratch_cnn_v2"
     chosen = [network] if kind == "model" else [network, f"{kind}={name}"]
     lines = [*TINY, "trainer.max_steps=6", *chosen, *(SLOW.get(name, ()) if kind == "model" else ())]
     config = composed(*lines)
     step = 1 if name in SLOW else 5  # the second step of an epoch that trainer.max_steps cuts after it
     train_in(tmp_path / "whole", config)
-    with stopped_at(step, monkeypatch):
+    with stopped_at(step):
         train_in(tmp_path / "cut", config)
     last = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["position"]["step"] == step
@@ -66,35 +64,31 @@ def two_phases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("step", range(1, 17))
-def test_at_every_step_of_either_phase(
-    step: int, two_phases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_at_every_step_of_either_phase(step: int, two_phases: Path, tmp_path: Path) -> None:
     config = composed(*TWO_PHASES)
-    with stopped_at(step, monkeypatch):
+    with stopped_at(step):
         train_in(tmp_path / "cut", config)
     go_on(tmp_path / "cut", config)
     assert_same_run(two_phases, tmp_path / "cut")
 
 
-def test_interrupted_again_and_again(
-    two_phases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_again_and_again(two_phases: Path, tmp_path: Path) -> None:
     config = composed(*TWO_PHASES)
-    with stopped_at(1, monkeypatch):
+    with stopped_at(1):
         train_in(tmp_path / "cut", config)
     for step in range(2, 17):
-        with stopped_at(step, monkeypatch):
+        with stopped_at(step):
             go_on(tmp_path / "cut", config)
     go_on(tmp_path / "cut", config)
     assert_same_run(two_phases, tmp_path / "cut")
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_every_optimizer(optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_optimizer(optimizer: str, tmp_path: Path) -> None:
     rates = ("schedule.phases.all.lr=1e-5", "schedule.phases.all.lr_heads=1e-4", "trainer.monitor=age_rmse")
     config = composed(*TINY, *rates, f"schedule.optimizer={optimizer}", "schedule.phases.all.epochs=2")
     train_in(tmp_path / "whole", config)
-    with stopped_at(6, monkeypatch):
+    with stopped_at(6):
         train_in(tmp_path / "cut", config)
     go_on(tmp_path / "cut", config)
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
@@ -115,13 +109,11 @@ def _told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_told")
 @pytest.mark.parametrize("step", [3, 4, 5, 9, 13])
-def test_the_best_epoch_and_early_stopping_are_the_same(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_epoch_and_early_stopping_are_the_same(step: int, tmp_path: Path) -> None:
     patience = ("schedule.phases.all.epochs=9", "schedule.patience=3")
     config = composed(*TINY, "model=scratch_cnn_v2", *patience)
     train_in(tmp_path / "whole", config)
-    with stopped_at(step, monkeypatch):
+    with stopped_at(step):
         train_in(tmp_path / "cut", config)
     go_on(tmp_path / "cut", config)
     last = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)

@@ -53,7 +53,9 @@ class Fit:
         self._resumed: Last | None = None
         self._boundary = Boundary()
         self._data = parts.data_sha256()
-        self._since = self._saved = time.monotonic()
+        self._since = self._saved = self._now()
+
+    _now = staticmethod(time.monotonic)
 
     @property
     def epoch(self) -> int:
@@ -79,7 +81,7 @@ class Fit:
             self.tally = Tally(**last.tally)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{name} config.yaml: {' '.join(str(error).split())[:160]}") from error
-        self._since = time.monotonic() - self.tally.seconds
+        self._since = self._now() - self.tally.seconds
         self.run.step = last.step
         self.run.resumed_from_step = last.step
         self._resumed = last
@@ -147,9 +149,9 @@ class Fit:
 
     def _epoch(self) -> bool:
         """One epoch, or what is left of it; False where trainer.max_steps cut it short."""
-        self._since = time.monotonic() - self.tally.seconds
+        self._since = self._now() - self.tally.seconds
         self._steps()
-        seconds = time.monotonic() - self._since
+        seconds = self._now() - self._since
         is_whole = self.tally.steps == self.epoch_steps
         if not is_whole:
             with self._boundary.whole():
@@ -203,7 +205,7 @@ class Fit:
         if isinstance(every, int):
             return self.run.step % every == 0
         seconds = None if every is None else seconds_of(every)
-        return seconds is not None and time.monotonic() - self._saved >= seconds
+        return seconds is not None and self._now() - self._saved >= seconds
 
     def _row(self, figures: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The epoch's row of history.csv; `seconds` were spent on its steps."""
@@ -222,7 +224,7 @@ class Fit:
             **figures,
             "weight_age": weights_T[0],
             "weight_gender": weights_T[1],
-            "seconds": time.monotonic() - self._since,
+            "seconds": self._now() - self._since,
             "images_per_second": self.tally.faces / seconds,
         }
 
@@ -267,7 +269,7 @@ class Fit:
         assert self.optimizer is not None
         tally = self.tally
         if tally.steps:
-            tally = replace(tally, seconds=time.monotonic() - self._since)
+            tally = replace(tally, seconds=self._now() - self._since)
         last = Last(
             position={
                 "phase": self.phase,
@@ -288,7 +290,7 @@ class Fit:
             previous_best=self._previous_best,
         )
         save_last(self.run.path / LAST, last)
-        self._saved = time.monotonic()
+        self._saved = self._now()
 
 
 def _misfit(own: dict[str, Any], found: dict[str, Any]) -> str | None:
