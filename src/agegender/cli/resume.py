@@ -6,6 +6,7 @@ from agegender.cli.run import run_and_report
 from agegender.config.continued import Continued
 from agegender.config.schema import TrainConfig
 from agegender.core.errors import UserError
+from agegender.core.files import remove_halves
 from agegender.core.lock import locked
 
 
@@ -42,6 +43,7 @@ def _go_on(plan: Continued[TrainConfig], seconds: float) -> None:
     fit = take_up(plan.config, run, display)
 
     def work() -> None:
+        remove_halves(plan.directory)
         if plan.config != plan.recorded:
             run.write_config(plan.config.to_dict())
         finish(fit)
