@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import resource
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,24 +20,10 @@ from agegender.config.entry import run_entry
 from agegender.core.files import read_json, read_yaml, write_json, write_yaml
 from agegender.core.lock import locked
 from agegender.core.process import process_start
-from agegender.engine import fit
-from agegender.engine.last import load_last, save_last
-from agegender.engine.step import training_step
+from agegender.engine.last import LAST
 
 from ..training import assert_same_run, striking
-from .conftest import TINY, Call
-
-BASE = (*TINY, "trainer.batch_size=12", "augment=published")
-"""Ten steps, five an epoch."""
-LAST = Path("checkpoints") / "last.ckpt"
-
-
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of an uninterrupted run; tests must not write into it."""
-    path = tmp_path_factory.mktemp("whole") / "run"
-    assert run_entry(train.ENTRY, [*BASE, f"hydra.run.dir={path}"]) == 0
-    return path
+from .conftest import TEN_STEPS, TINY, Call
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +31,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run, interrupted at step 7; tests copy it."""
     path = tmp_path_factory.mktemp("cut") / "run"
     with striking(7):
-        assert run_entry(train.ENTRY, [*BASE, f"hydra.run.dir={path}"]) == 130
+        assert run_entry(train.ENTRY, [*TEN_STEPS, f"hydra.run.dir={path}"]) == 130
     return path
 
 
@@ -98,10 +79,10 @@ def test_an_interrupted_run_ends_in_the_same_bits(run: Path, whole: Path, call: 
 
 def test_the_interrupted_run_says_how_to_go_on(call: Call, workdir: Path) -> None:
     with striking(2):
-        done = call("train", *BASE, "hydra.run.dir=run")
+        done = call("train", *TEN_STEPS, "hydra.run.dir=run")
     assert done.code == 130
     assert f"resume={workdir / 'run'} goes on from step 2" in done.out
-    again = call("train", *BASE, "hydra.run.dir=run")
+    again = call("train", *TEN_STEPS, "hydra.run.dir=run")
     assert again.code == 2
     assert f"resume={workdir / 'run'}" in again.err
 
@@ -294,138 +275,3 @@ def _rewrite(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = torch.load(run / LAST, weights_only=True)
     change(content)
     torch.save(content, run / LAST)
-
-
-class TestSignals:
-    def test_a_second_one_does_not_wait(self, workdir: Path, call: Call) -> None:
-        every = "trainer.checkpoint_every=2"
-        with striking(3, signals=2):
-            assert call("train", *BASE, every, "hydra.run.dir=run").code == 130
-        assert load_last(workdir / "run").step == 2  # the third was half done
-        assert read_json(workdir / "run" / "status.json")["status"] == "interrupted"
-        assert call("train", "resume=run").code == 0
-
-    def test_while_it_predicts(
-        self, workdir: Path, whole: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr("agegender.engine.training.predict", lambda *_: signal.raise_signal(signal.SIGTERM))
-            assert call("train", *BASE, "hydra.run.dir=run").code == 130
-        assert not (workdir / "run" / "predictions.csv").exists()
-        assert call("train", "resume=run").code == 0
-        assert_same_run(whole, workdir / "run")
-
-    def test_while_it_validates(
-        self, workdir: Path, whole: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(fit, "validate", lambda *_: signal.raise_signal(signal.SIGTERM))
-            assert call("train", *BASE, "hydra.run.dir=run").code == 130
-        assert load_last(workdir / "run").position == {"phase": "all", "epoch": 1, "epoch_step": 5, "step": 5}
-        assert call("train", "resume=run").code == 0
-        assert_same_run(whole, workdir / "run")
-
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-    def test_through_the_real_command(self, number: signal.Signals, workdir: Path) -> None:
-        long = ("schedule.phases.all.epochs=100000", "schedule.patience=null", "trainer.checkpoint_every=1")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agegender.cli.train", *BASE[:4], *BASE[5:], *long, "hydra.run.dir=run"],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        until = time.monotonic() + 120
-        while not (workdir / "run" / LAST).exists() and time.monotonic() < until:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
-        status = read_json(workdir / "run" / "status.json")
-        assert status["status"] == "interrupted"
-        assert load_last(workdir / "run").step == status["step"]  # the step was finished and kept
-
-
-class TestCheckpointEvery:
-    @pytest.mark.parametrize(
-        ("every", "expected"),
-        [
-            ("null", [5, 10]),
-            ("2", [2, 4, 5, 6, 8, 10, 10]),
-            ("1000", [5, 10]),
-            ("30s", [3, 5, 8, 10]),
-            ("1min", [5, 10]),
-        ],
-    )
-    @pytest.mark.usefixtures("workdir")
-    def test_steps_and_durations(
-        self, every: str, expected: list[int], call: Call, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A step takes ten seconds here, and a checkpoint none."""
-        saved: list[int] = []
-
-        def count(path: Path, last: Any) -> None:
-            save_last(path, last)
-            saved.append(last.step)
-
-        monkeypatch.setattr(fit, "save_last", count)
-        taken = {"steps": 0}
-
-        def slow(*arguments: Any) -> Any:
-            taken["steps"] += 1
-            return training_step(*arguments)
-
-        monkeypatch.setattr(fit, "training_step", slow)
-        monkeypatch.setattr(fit.Fit, "_now", staticmethod(lambda: taken["steps"] * 10.0))
-        assert call("train", *BASE, f"trainer.checkpoint_every={every}", "hydra.run.dir=run").code == 0
-        assert saved == expected
-
-
-class TestFullDisk:
-    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("write failed")])
-    def test_the_earlier_checkpoint_stays(
-        self, error: Exception, call: Call, workdir: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        save = torch.save
-
-        def full(content: dict[str, Any], path: Path) -> None:
-            save(content, path)
-            if content["position"]["step"] == 6:
-                path.write_bytes(path.read_bytes()[:5000])
-                raise error
-
-        with monkeypatch.context() as patch:
-            patch.setattr(torch, "save", full)
-            done = call("train", *BASE, "trainer.checkpoint_every=2", "hydra.run.dir=run")
-        assert done.code == 1
-        assert len(done.err.splitlines()) == 1
-        assert f"cannot write {workdir / 'run' / LAST}" in done.err
-        assert "the earlier one stays" in done.err
-        status = read_json(workdir / "run" / "status.json")
-        assert status["status"] == "failed"
-        assert "cannot write" in status["error"]
-        assert load_last(workdir / "run").step == 5
-        assert {path.name for path in (workdir / "run" / "checkpoints").iterdir()} == {
-            "best.safetensors",
-            "last.ckpt",
-        }
-        assert call("train", "resume=run").code == 0
-        predictions = [(path / "predictions.csv").read_bytes() for path in (whole, workdir / "run")]
-        assert predictions[0] == predictions[1]
-
-    def test_for_real(self, workdir: Path) -> None:
-        """No file may grow beyond half a checkpoint."""
-        done = subprocess.run(
-            [sys.executable, "-m", "agegender.cli.train", *BASE, "hydra.run.dir=run"],
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1, done.stderr
-        assert "cannot write" in done.stderr
-        assert len(done.stderr.splitlines()) == 1, done.stderr
-        assert read_json(workdir / "run" / "status.json")["status"] == "failed"
-        assert not any((workdir / "run" / "checkpoints").iterdir())
