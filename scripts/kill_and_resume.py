@@ -1,6 +1,6 @@
 """Kill a run again and again, take it up each time, and compare what it ends in with an uninterrupted run.
 
-python scripts/kill_and_resume.py outputs/kills --kills 30 --every 7
+python scripts/kill_and_resume.py outputs/kills --kills 30 --every 5
 
 A small run on the embedded faces is killed with SIGKILL at random moments after its first checkpoint: in
 steps, in validation, while files are written. Each attempt notes every step that it begins, so that what is
@@ -36,13 +36,13 @@ SETTINGS = (
     "data.n=80",
     "data.image_size=16",
     "augment=published",
-    "trainer.batch_size=12",
+    "trainer.batch_size=4",
     "schedule=two_phase",
     "schedule.patience=null",
     "evaluation.bootstrap=20",
 )
-"""A run of five short steps an epoch, with dropout, batch normalisation and two phases."""
-EPOCH_STEPS = 5
+"""A run of 14 short steps an epoch, with dropout, batch normalisation and two phases."""
+EPOCH_STEPS = 14
 STEPS_A_KILL = 40
 """How long the run is: an attempt is killed well before it has done so many."""
 TIMES = ["seconds", "images_per_second"]
@@ -138,7 +138,7 @@ def kill_and_resume(folder: Path, kills: int, every: int, seed: int) -> str:
     finished(start(notes, *lines, f"hydra.run.dir={whole}"))
     assert steps_of(notes) == list(range(1, total + 1)), "the uninterrupted run's steps"
 
-    kept, lost, after_validation = 0, [], 0
+    kept, lost, within = 0, [], 0
     process = start(notes, *lines, f"hydra.run.dir={killed}")
     for number in range(1, kills + 1):
         kill(process, notes, killed, draw)
@@ -147,7 +147,7 @@ def kill_and_resume(folder: Path, kills: int, every: int, seed: int) -> str:
         lost.append(begun[-1] - last.step)
         assert 0 <= lost[-1] <= every, f"kill {number} cost {lost[-1]} steps"
         kept = last.step
-        after_validation += not last.tally["steps"]
+        within += last.position["epoch_step"] > 0
         process = start(notes, f"resume={killed}")
     finished(process)
     rest = steps_of(notes)
@@ -161,8 +161,8 @@ def kill_and_resume(folder: Path, kills: int, every: int, seed: int) -> str:
     return (
         f"{kills} kills (seed {seed}), {total} steps, a checkpoint every {every} steps and at epoch ends: "
         f"{sum(lost)} steps done twice ({max(lost, default=0)} at most, {lost.count(0)} kills cost none), "
-        f"{after_validation} kills right after an epoch's end; the last attempt ran "
-        f"{len(rest)} = {total} - {kept} steps; {len(left)} tensors and values, files included: the same bits"
+        f"{within} times within an epoch; the last attempt ran {len(rest)} = {total} - {kept} steps; "
+        f"{len(left)} tensors and values, files included: the same bits"
     )
 
 
@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="a new folder for both runs")
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--every", type=int, default=7, help="trainer.checkpoint_every, in steps")
+    parser.add_argument("--every", type=int, default=5, help="trainer.checkpoint_every, in steps")
     parser.add_argument("--seed", type=int, default=0, help="draws the moments")
     told = parser.parse_args()
     print(kill_and_resume(told.folder.absolute(), told.kills, told.every, told.seed))

@@ -18,5 +18,5 @@ def test_three_kills_lose_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "3 kills (seed 0), 120 steps" in done.stdout
+    assert "3 kills (seed 0), 126 steps" in done.stdout
     assert "the same bits" in done.stdout
