@@ -14,11 +14,8 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def _last(rng: dict[str, Any] | None) -> Last:
-    nothing: dict[str, Any] = {}
-    return Last(
-        position={"step": 3}, network=nothing, optimizer=nothing, balancer=nothing, monitor=nothing, history=[],
-        tally=nothing, torch_rng=torch.get_rng_state(), device_rng=rng, data=nothing, config=nothing,
-    )  # fmt: skip
+    empty: dict[str, Any] = {name: {} for name in Last.__dataclass_fields__}
+    return Last(**{**empty, "position": {"step": 3}, "torch_rng": torch.get_rng_state(), "device_rng": rng})
 
 
 def test_the_processors_generator_draws_on() -> None:
