@@ -28,6 +28,9 @@ TINY = (
 )
 """A run of about a second."""
 
+TEN_STEPS = (*TINY, "trainer.batch_size=12", "augment=published")
+"""The run of `whole`: five steps an epoch."""
+
 SWEPT = (*TINY, "trainer.max_steps=2", "loss.lambda=1,10,100")
 """The three jobs of `tiny_sweep`."""
 
@@ -76,3 +79,11 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(here)
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of an uninterrupted run; tests must not write into it."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    assert run_entry(ENTRIES["train"], [*TEN_STEPS, f"hydra.run.dir={path}"]) == 0
+    return path

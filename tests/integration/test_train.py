@@ -95,7 +95,7 @@ def test_the_best_checkpoint_stands_on_its_own(tiny_run: Path) -> None:
     assert json.loads(metadata["label_spec"])["genders"] == ["female", "male"]
     assert "must not be used on photographs" in json.loads(metadata["data"])["terms"]
     last = torch.load(tiny_run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["position"] == {"phase": "all", "epoch": 2, "step": 4}
+    assert last["position"] == {"phase": "all", "epoch": 2, "epoch_step": 0, "step": 4}
 
 
 def test_the_report_is_one_self_contained_page(tiny_run: Path) -> None:
@@ -230,7 +230,8 @@ def test_help_is_readable_and_does_not_import_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    for word in ("usage:", "model", "scratch_cnn_v2", "loss.lambda", "published/model2", "-m"):
+    words = ("usage:", "model", "scratch_cnn_v2", "loss.lambda", "published/model2", "-m")
+    for word in (*words, "\n  resume ", "trainer.checkpoint_every"):
         assert word in done.stdout
 
 

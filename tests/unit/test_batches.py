@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from agegender.config.schema import AugmentOptions
 from agegender.core.types import InputSpec
-from agegender.data.batches import NO_GENDER, Batches
+from agegender.data.batches import NO_GENDER, Batch, Batches
 
 OFF = AugmentOptions(flip=0.0, rotate=0.0, brightness=0.0, contrast=0.0)
+AUGMENTED = AugmentOptions(flip=0.5, rotate=10.0, brightness=0.1, contrast=0.1)
 SPEC = InputSpec(8, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
 
@@ -51,6 +55,26 @@ def test_order_depends_on_seed_and_epoch() -> None:
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2)
     assert order(0, 1) != order(1, 1)
+
+
+def test_an_epoch_taken_up_reads_only_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, _ = _batches()
+    rows = np.arange(33)
+    whole = list(batches.shuffled(rows, 0, 1, AUGMENTED))
+    made: list[np.ndarray] = []
+    make = batches._batch
+
+    def count(chosen: np.ndarray, *arguments: Any) -> Batch:
+        made.append(chosen)
+        return make(chosen, *arguments)
+
+    monkeypatch.setattr(batches, "_batch", count)
+    rest = list(batches.shuffled(rows, 0, 1, AUGMENTED, start=3))
+    assert len(made) == len(rest) == 2
+    for batch, again in zip(whole[3:], rest, strict=True):
+        assert torch.equal(batch.images_BCHW, again.images_BCHW)
+        assert torch.equal(batch.age_B.nan_to_num(-1), again.age_B.nan_to_num(-1))
+    assert list(batches.shuffled(rows, 0, 1, AUGMENTED, start=5)) == []
 
 
 def test_images_are_normalised_as_the_weights_expect() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agegender.core.errors import unknown
-from agegender.core.files import atomic, read_json, read_yaml, write_json, write_yaml
+from agegender.core.files import atomic, read_json, read_yaml, remove_halves, write_json, write_yaml
 from agegender.core.seeding import stream
 from agegender.core.types import InputSpec, LabelSpec
 
@@ -35,6 +35,17 @@ def test_atomic_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
         fail()
     assert read_json(file) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["value.json"]
+
+
+def test_a_durable_file_and_what_a_kill_leaves(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    file = tmp_path / "inner" / "value"
+    with atomic(file, durable=True) as temporary:
+        temporary.write_text("new")
+    for name in (".value.123.tmp", "value.123.tmp", ".value.tmp"):
+        file.with_name(name).touch()
+    remove_halves(tmp_path)
+    assert {path.name for path in file.parent.iterdir()} == {"value", "value.123.tmp", ".value.tmp"}
 
 
 def test_yaml_round_trip(tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ import pytest
 from agegender.config.compose import composing, to_plain
 from agegender.config.options import AnyPath, Component, ExistingDir, ExistingFile, ExistingPath, Options
 from agegender.config.paths import PATH_KEYS, PATH_LIST_KEYS, quote_paths
-from agegender.config.schema import EvaluateConfig, PredictConfig, ReportConfig, SweepOptions, TrainConfig
+from agegender.config.schema import (
+    EvaluateConfig,
+    PredictConfig,
+    ReportConfig,
+    ResumeOptions,
+    SweepOptions,
+    TrainConfig,
+)
 from agegender.core import registry
 
 ODD = [
@@ -40,6 +47,7 @@ def test_a_quoted_path_keeps_its_comma_in_a_sweep() -> None:
     assert quote_paths("data.root='a,b'", multirun=True) == "data.root='a,b'"
     assert quote_paths("data.root=a,b", multirun=True) == "data.root='a','b'"
     assert quote_paths("data.root=a,b", multirun=False) == "data.root='a,b'"
+    assert quote_paths("resume=a,b", multirun=True) == "resume='a,b'"
     assert quote_paths("sweep.resume=a,b", multirun=True) == "sweep.resume='a,b'"
 
 
@@ -73,6 +81,7 @@ def _path_fields(schema: type[Options], prefix: str = "") -> set[str]:
 def test_every_path_of_the_schema_is_quoted() -> None:
     found = (
         _path_fields(SweepOptions, "sweep.")
+        | _path_fields(ResumeOptions)
         | _path_fields(PredictConfig)
         | _path_fields(EvaluateConfig)
         | _path_fields(TrainConfig)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,20 @@ def test_a_number_given_out_again_is_another_process() -> None:
     assert start is not None
     assert not is_alive(os.getpid(), start - 1)
     assert process_start(999_999_999) is None
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="needs /proc")
+def test_a_process_that_ended_unasked_is_not_alive() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "print('there', flush=True)"], stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.read()
+        until = time.monotonic() + 30
+        while is_alive(other.pid) and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(other.pid, 0)  # its number is still taken
+        assert not is_alive(other.pid)
 
 
 def test_one_process_holds_the_lock_and_its_end_frees_it(tmp_path: Path) -> None:

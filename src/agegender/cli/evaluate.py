@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from agegender.cli.run import run_and_report
 from agegender.config.entry import Entry, run_entry
 from agegender.config.preflight import Plan, claim_directory
 from agegender.config.schema import EvaluateConfig
@@ -21,19 +22,12 @@ def check(config: EvaluateConfig) -> None:
 def execute(plan: Plan[EvaluateConfig]) -> int:
     """Write metrics, predictions and report into a directory of its own."""
     from agegender.engine.progress import Display
-    from agegender.engine.run_directory import running
+    from agegender.engine.run_directory import RunDirectory
     from agegender.inference.evaluate import evaluate
-    from agegender.report.run import summary_line, write_report
 
     config = plan.jobs[0].config
-    directory = claim_directory(plan)
-    display = Display()
-    try:
-        with running(directory) as run:
-            evaluate(config, run, display)
-    finally:
-        write_report(directory)
-    display.say(f"{summary_line(directory)}\nreport: {directory / 'report.html'}")
+    run, display = RunDirectory(claim_directory(plan)), Display()
+    run_and_report(run, display, lambda: evaluate(config, run, display))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from agegender.cli.resume import resume_run
+from agegender.cli.run import run_and_report
 from agegender.cli.sweep import run_sweep
 from agegender.config.entry import Entry, run_entry
 from agegender.config.launch import launch
@@ -27,17 +29,11 @@ def execute(plan: Plan[TrainConfig]) -> int:
 def train_and_report(config: TrainConfig, directory: Path, quiet: bool = False) -> None:
     """One run with its report; the report is written for a failed or interrupted run, too."""
     from agegender.engine.progress import Display
-    from agegender.engine.run_directory import running
+    from agegender.engine.run_directory import RunDirectory
     from agegender.engine.training import train
-    from agegender.report.run import write_report
 
-    display = Display(quiet)
-    try:
-        with running(directory) as run:
-            train(config, run, display)
-    finally:
-        write_report(directory)
-    display.say(f"{_figures(directory)}\nreport: {directory / 'report.html'}")
+    run, display = RunDirectory(directory), Display(quiet)
+    run_and_report(run, display, lambda: train(config, run, display))
 
 
 def _figures(directory: Path) -> str:
@@ -77,9 +73,11 @@ ENTRY = Entry(
         "agegender-train experiment=published/model2 data=utkface data.root=~/UTKFace",
         "agegender-train -m loss.lambda=1,10,50,100",
         "agegender-train sweep=lambda_grid seed=0,1,2",
+        "agegender-train resume=outputs/2026-01-31/12-00-00-000000",
         "agegender-train sweep.resume=outputs/multirun/2026-01-31/12-00-00-000000",
     ),
     sweeps=True,
+    resume=resume_run,
     check=check,
 )
 

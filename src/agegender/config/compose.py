@@ -24,7 +24,7 @@ from agegender.core.files import read_yaml
 
 S = TypeVar("S", bound=Options)
 
-_OF_THE_COMMAND = ("experiment", "sweep")
+_OF_THE_COMMAND = ("experiment", "resume", "sweep")
 """Keys that say how jobs are made, not what one job is."""
 
 

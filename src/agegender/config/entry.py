@@ -16,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 import agegender
+from agegender.config.continued import Continued, continued
 from agegender.config.help import help_text
 from agegender.config.launch import run_hydra
 from agegender.config.options import Options
@@ -40,6 +41,8 @@ class Entry:
     examples: tuple[str, ...]
     sweeps: bool = False
     check: Callable[[Any], None] = _nothing_more
+    resume: Callable[[Continued[Any]], int] | None = None
+    """Goes on with a run that `resume=DIR` names."""
 
 
 def run_entry(entry: Entry, argv: Sequence[str] | None = None) -> int:
@@ -95,6 +98,10 @@ def _run(entry: Entry, arguments: list[str]) -> int:
     flags = parse_flags(arguments, entry.sweeps)
     if flags.cfg or flags.info or flags.shell_completion or flags.hydra_help:
         return _show(entry, arguments, flags)
+    if entry.resume is not None:
+        run = continued(flags, entry.schema, entry.check)
+        if run is not None:
+            return entry.resume(run)
     if flags.multirun and not entry.sweeps:
         raise UserError(f"agegender-{entry.config_name} does not sweep: leave out -m")
     with resuming(flags) if entry.sweeps else nullcontext():

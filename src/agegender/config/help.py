@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from agegender.config.compose import conf_dir, groups, leaf_keys
 from agegender.config.options import Options
-from agegender.config.schema import SweepOptions
+from agegender.config.schema import ResumeOptions, SweepOptions
 from agegender.core.files import read_yaml
 
 _WIDTH = 110
@@ -31,6 +31,7 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
     blocks += ["", "keys (key=value):"]
     shared = dict(_keys(schema, _values(config_name, defaults)))
     if "sweep" in options:
+        shared |= _keys(ResumeOptions, {"resume": None})
         shared |= _keys(SweepOptions, {"resume": None}, "sweep.")
     blocks += [_entry(key, text) for key, text in shared.items()]
     blocks += _own_keys(options, shared)

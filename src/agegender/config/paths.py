@@ -11,9 +11,9 @@ import re
 from hydra.core.override_parser.types import Quote, QuotedString
 
 PATH_KEYS = frozenset(
-    {"data.root", "data.csv", "model.weights", "run", "input", "output", "root", "sweep.resume"}
+    {"data.root", "data.csv", "model.weights", "run", "input", "output", "root", "resume", "sweep.resume"}
 )
-SINGLE_KEYS = frozenset({"sweep.resume"})
+SINGLE_KEYS = frozenset({"resume", "sweep.resume"})
 """Path keys that a sweep cannot vary: a comma in their value is a comma."""
 HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
 """Paths whose interpolations (`${now:%H}`) are meant."""

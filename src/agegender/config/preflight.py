@@ -131,6 +131,8 @@ def _refuse_what_no_sweep_can(parsed: Sequence[Override]) -> None:
 
 def _refuse_hidden_resume(base: DictConfig) -> None:
     """The command line alone resumes: a YAML that did would be passed over."""
+    if OmegaConf.select(base, "resume") is not None:
+        raise UserError(f"resume={base['resume']} stands in a YAML: it belongs on the command line")
     told = OmegaConf.select(base, "sweep")
     if told is not None and told != {"resume": None}:
         raise UserError(
@@ -206,7 +208,9 @@ def _claim(path: Path, is_chosen: bool) -> Path:
                 f"{path} already holds a sweep; choose another directory, or finish it: sweep.resume={path}"
             )
         if not _never_began(path / "status.json"):
-            raise UserError(f"{path} already holds a run; choose another directory")
+            raise UserError(
+                f"{path} already holds a run; choose another directory, or go on with it: resume={path}"
+            )
         path.mkdir(parents=True, exist_ok=True)
         return path
     try:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from agegender.config.every import Every
 from agegender.config.options import (
     AgeHeadOptions,
     AnyPath,
@@ -98,6 +99,10 @@ class TrainerOptions(Options):
     max_steps: int | None = Field(
         ge=1, description="end training after this many optimizer steps, for a quick look"
     )
+    checkpoint_every: Every = Field(
+        description="write last.ckpt after so many optimizer steps or after a time such as 30s, 5min or 1h, "
+        "too; null: at each epoch's end alone"
+    )
     monitor: Literal["harmonic_mean", "age_rmse", "gender_f1"] = Field(
         description="validation figure that picks the best epoch and stops early"
     )
@@ -117,6 +122,15 @@ class SweepOptions(Options):
 
     resume: AnyPath | None = Field(
         description="directory of a sweep: run again what is missing, failed, killed or interrupted in it"
+    )
+
+
+class ResumeOptions(Options):
+    """What `agegender-train` is told to go on with; no run holds it."""
+
+    resume: AnyPath | None = Field(
+        description="directory of a run that goes on where its last checkpoint is, with its own settings; "
+        "beside it only trainer.max_steps and trainer.accelerator"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +17,36 @@ if TYPE_CHECKING:  # `--help` must not wait for pandas
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder; replaces `path` when the block ends without an error."""
+def atomic(path: Path, durable: bool = False) -> Iterator[Path]:
+    """A temporary path in the same folder; replaces `path` when the block ends without an error.
+
+    A `durable` file is on the disk before it takes the old one's place, so that a power cut leaves either.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        if durable:
+            _flush(temporary)
         temporary.replace(path)
+        if durable and os.name == "posix":  # elsewhere a folder cannot be opened
+            _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove what killed processes had begun to write anywhere in a folder where no other is at work."""
+    for path in folder.rglob(".*.tmp"):
+        if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name) and path.is_file():
+            path.unlink()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

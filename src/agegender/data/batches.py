@@ -60,12 +60,15 @@ class Batches:
         return math.ceil(len(rows) / self._batch_size)
 
     def shuffled(
-        self, rows: np.ndarray, seed: int, epoch: int, augmentation: AugmentOptions
+        self, rows: np.ndarray, seed: int, epoch: int, augmentation: AugmentOptions, start: int = 0
     ) -> Iterator[Batch]:
-        """One training epoch; order and augmentation depend on (seed, epoch) and the sample alone."""
+        """One training epoch; order and augmentation depend on (seed, epoch) and the sample alone.
+
+        The first `start` batches are left out: their faces are neither read nor augmented.
+        """
         order = stream(seed, "order", epoch).permutation(rows)
         draws_NK = None if augmentation.is_off else draws(seed, epoch, len(self._age_N))
-        for chosen in self._share_out(order):
+        for chosen in self._share_out(order)[start:]:
             if draws_NK is None:
                 yield self._batch(chosen)
             else:

@@ -1,25 +1,25 @@
-"""Checkpoints: tensors and plain JSON-able data only, written whole or not at all."""
+"""The best network: tensors and plain JSON-able data only, written whole or not at all."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 import agegender
-from agegender.core.errors import UserError
+from agegender.core.errors import RunError, UserError
 from agegender.core.files import atomic
 from agegender.core.types import InputSpec, LabelSpec
 from agegender.models.network import AgeGenderNet
 
 BEST = Path("checkpoints") / "best.safetensors"
-LAST = Path("checkpoints") / "last.ckpt"
 
 FORMAT = "agegender/1"
 
@@ -46,9 +46,31 @@ def save_best(path: Path, network: AgeGenderNet, config: dict[str, Any], data: d
         "data": json.dumps(data),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as temporary:
+    write_tensors(path, tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    with whole(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary path for a checkpoint; RunError where it cannot be written, and the earlier one stays."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path, durable=True) as temporary:
+            yield temporary
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch's writer raises RuntimeError
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        kept = "the earlier one stays" if path.exists() else "there is no earlier one"
+        raise RunError(f"cannot write {path}: {reason} ({kept}); is the disk full?") from error
 
 
 def load_best(run: Path) -> Checkpoint:
@@ -60,9 +82,7 @@ def load_best(run: Path) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"run={run}: holds no {BEST}; give a run directory of agegender-train, or the file")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        state, metadata = read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise UserError(f"run={path}: not a readable safetensors file ({error})") from error
     if metadata.get("format") != FORMAT:
@@ -75,25 +95,3 @@ def load_best(run: Path) -> Checkpoint:
         input_spec=InputSpec.from_dict(json.loads(metadata["input_spec"])),
         data=json.loads(metadata["data"]),
     )
-
-
-def save_last(
-    path: Path,
-    network: AgeGenderNet,
-    optimizer: torch.optim.Optimizer,
-    balancer: torch.nn.Module,
-    position: dict[str, Any],
-) -> None:
-    """Write the state of training; `position` holds plain numbers and words (phase, epoch, step)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as temporary:
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "balancer": balancer.state_dict(),
-                "torch_rng": torch.get_rng_state(),
-                "position": position,
-            },
-            temporary,
-        )

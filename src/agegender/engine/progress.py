@@ -53,13 +53,13 @@ class Display:
             task = bar.add_task("", total=None)
             yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
-    def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        """The items, with a live bar on a terminal."""
+    def track(self, items: Iterable[T], what: str, total: int, done: int = 0) -> Iterator[T]:
+        """The items, with a live bar on a terminal; `done` of the total are not among them."""
         if not self._live:
             yield from items
             return
         with self._bar() as bar:
-            yield from bar.track(items, total=total, description=what)
+            yield from bar.track(items, total=total, completed=done, description=what)
 
     def _bar(self) -> Progress:
         return Progress(

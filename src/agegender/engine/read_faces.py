@@ -12,15 +12,16 @@ def read_faces(
     data: DataOptions,
     split: SplitOptions | None,
     image_size: int,
-    run: RunDirectory,
+    run: RunDirectory | None,
     display: Display,
     *,
     seed: int = 0,
 ) -> Dataset:
-    """`load_dataset` with a progress bar; where it refuses the data, rejected.csv is written all the same."""
+    """`load_dataset` with a progress bar; where it refuses the data, `run`, if any, gets its rejected.csv."""
     try:
         with display.counting() as progress:
             return load_dataset(data, split, image_size, progress, seed=seed)
     except (RefusedData, UnusableData) as error:
-        write_rejected(error.rejected, run.path)
+        if run is not None:
+            write_rejected(error.rejected, run.path)
         raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,13 +29,6 @@ def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[T
         else outputs.gender_B2.float().sum() * 0
     )
     return [age_loss, gender_loss]
-
-
-def mean_losses(losses_ST: list[list[float]], labelled_ST: list[tuple[int, int]]) -> list[float | None]:
-    """Mean loss of each task over the faces that have its label; None where none has."""
-    counts_T = np.sum(labelled_ST, axis=0)
-    sums_T = (np.array(losses_ST) * np.array(labelled_ST)).sum(axis=0)
-    return [float(total / count) if count else None for total, count in zip(sums_T, counts_T, strict=True)]
 
 
 def _forward(network: AgeGenderNet, batch: Batch, step: int) -> Outputs:

@@ -11,7 +11,8 @@ import torch
 
 from agegender.core.types import GENDERS
 from agegender.data.batches import NO_GENDER, Batch
-from agegender.engine.step import mean_losses, task_losses
+from agegender.engine.step import task_losses
+from agegender.engine.tally import Tally
 from agegender.evaluation.metrics import point_metrics
 from agegender.models.network import AgeGenderNet
 
@@ -25,19 +26,19 @@ def validate(
 ) -> dict[str, Any]:
     """Columns of the history that start with `val_`; None where the faces have no such label."""
     network.eval()
-    losses_ST, labelled_ST = [], []
+    tally = Tally()
     age_true, age_pred, female_true, female_prob = [], [], [], []
     for batch in batches:
         with autocast:
             outputs = network(batch.images_BCHW)
-            losses_ST.append(torch.stack(task_losses(network, outputs, batch)).tolist())
+            losses_T = torch.stack(task_losses(network, outputs, batch)).tolist()
+        tally.add(losses_T, batch.labelled, len(batch))
         gender_B = batch.gender_B.cpu().numpy()
         age_true.append(batch.age_B.cpu().double().numpy())
         age_pred.append(network.age_head.decode(outputs.age_BK).years_B.cpu().double().numpy())
         female_true.append(np.where(gender_B == NO_GENDER, np.nan, gender_B == GENDERS.index("female")))
         female_prob.append(network.gender_head.decode(outputs.gender_B2).cpu().double().numpy())
-        labelled_ST.append(batch.labelled)
-    age_loss, gender_loss = mean_losses(losses_ST, labelled_ST)
+    age_loss, gender_loss = tally.mean_losses()
     figures = point_metrics(
         np.concatenate(age_true),
         np.concatenate(age_pred),

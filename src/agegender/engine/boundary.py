@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM while a network trains: they wait until what was begun is whole."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Boundary:
+    """Marks the stretches that must not be cut: a step, an epoch's end.
+
+    The first signal within one raises KeyboardInterrupt at its end, a second one at once; outside they
+    strike at once, as everywhere.
+    """
+
+    def __init__(self) -> None:
+        self.is_inside = False
+        """Stays set where a stretch was cut short after all: what it was about is then half done."""
+        self._is_asked = False
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """A stretch that the first signal does not cut."""
+        self.is_inside = True
+        yield
+        self.is_inside = False
+        if self._is_asked:
+            self._is_asked = False
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Handle both signals until the block ends; nothing where this is not the main thread."""
+        before = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, self._strike)
+        except ValueError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _strike(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.is_inside and not self._is_asked:
+            self._is_asked = True
+            return
+        raise KeyboardInterrupt
