@@ -45,8 +45,8 @@ class Trial:
 BASE = Trial("as asked")
 TRIALS = (
     BASE,
-    replace(BASE, name="four times the faces", faces=10_000),
-    replace(BASE, name="three times the epochs", epochs=45),
+    replace(BASE, name="twice the faces", faces=5000),
+    replace(BASE, name="twice the epochs", epochs=30),
     replace(BASE, name="a bigger network", widths=(48, 96, 192, 256)),
     replace(BASE, name="a smaller network", widths=(8, 12, 24, 32)),
 )
