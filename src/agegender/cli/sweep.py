@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from agegender.config.compose import leaf_keys
 from agegender.config.launch import launch, launch_one
 from agegender.config.preflight import Plan, claim_directory
 from agegender.config.resume import Resume
@@ -18,6 +16,7 @@ from agegender.config.sweep_record import FILE, SweepRecord, new_record, write_r
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
 from agegender.core.lock import locked
+from agegender.core.nested import leaves
 
 Train = Callable[[TrainConfig, Path], str]
 """Trains one job in a directory; returns its figures in a line."""
@@ -108,20 +107,13 @@ def _refuse_other_settings(plan: Plan[TrainConfig], resume: Resume, statuses: di
         config = resume.directory / job.dir / "config.yaml"
         if statuses[job.number] != "ok" or not config.is_file():
             continue
-        before, now = read_yaml(config), plan.jobs[job.number].config.to_dict()
-        changed = [key for key in leaf_keys(now) if _value(before, key) != _value(now, key)]
-        if changed:
-            key = changed[0]
-            raise UserError(
-                f"sweep.resume={resume.directory}: settings have changed since job {job.number} ran: {key} "
-                f"was {_value(before, key)}, now {_value(now, key)}; its jobs would not compare"
-            )
-
-
-def _value(settings: Any, key: str) -> Any:
-    for name in key.split("."):
-        settings = settings.get(name) if isinstance(settings, dict) else None
-    return settings
+        before = dict(leaves(read_yaml(config)))
+        for key, now in leaves(plan.jobs[job.number].config.to_dict()):
+            if before.get(key) != now:
+                raise UserError(
+                    f"sweep.resume={resume.directory}: settings have changed since job {job.number} ran: "
+                    f"{key} was {before.get(key)}, now {now}; its jobs would not compare"
+                )
 
 
 def _set_aside(path: Path, status: str) -> None:

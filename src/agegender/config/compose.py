@@ -21,6 +21,7 @@ from agegender.config.messages import explain_hydra, explain_validation
 from agegender.config.options import Options
 from agegender.core.errors import UserError, unknown
 from agegender.core.files import read_yaml
+from agegender.core.nested import leaves
 
 S = TypeVar("S", bound=Options)
 
@@ -116,7 +117,7 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     assert isinstance(plain, dict)
     for name in _OF_THE_COMMAND:
         plain.pop(name, None)
-    for name, value in _leaves(plain):
+    for name, value in leaves(plain):
         if value == "???":
             raise UserError(f"{name} is required: {name}=VALUE")
     return {str(key): value for key, value in plain.items()}
@@ -144,20 +145,9 @@ def groups(config_name: str) -> dict[str, list[str]]:
 
 def flatten(value: Any) -> list[str]:
     """Dotted names of every key, inner ones included."""
-    return [key for key, _ in _leaves(value, inner=True)]
+    return [key for key, _ in leaves(value, inner=True)]
 
 
 def leaf_keys(value: Any) -> list[str]:
     """Dotted names of the keys that hold values."""
-    return [key for key, _ in _leaves(value)]
-
-
-def _leaves(value: Any, prefix: str = "", inner: bool = False) -> Iterator[tuple[str, Any]]:
-    for key, item in value.items() if isinstance(value, dict) else ():
-        name = f"{prefix}{key}"
-        if isinstance(item, dict):
-            if inner:
-                yield name, item
-            yield from _leaves(item, name + ".", inner)
-        else:
-            yield name, item
+    return [key for key, _ in leaves(value)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +22,8 @@ from agegender.data.duplicates.conflicts import Copies, count_copies, settle
 from agegender.data.duplicates.leaks import count_leaks, duplicates_table
 from agegender.data.interfaces import Source, Split
 from agegender.data.manifest import age_target, join_rejected
-from agegender.data.samples.load import Samples, load_samples
+from agegender.data.samples.load import Progress, Samples, load_samples
 from agegender.data.stratify import balance
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is done, faces done, faces in all)."""
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:

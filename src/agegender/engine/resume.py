@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from agegender.config.schema import TrainConfig
 from agegender.core.errors import UserError
+from agegender.core.nested import leaves
 from agegender.engine.checkpoint import load_best
 from agegender.engine.fit import Fit
 from agegender.engine.last import LAST, Last, load_last
@@ -58,18 +56,10 @@ def _check_data(parts: Parts, last: Last, run: RunDirectory) -> None:
 
 
 def _check_config(config: TrainConfig, last: Last, run: RunDirectory) -> None:
-    here, there = dict(_leaves(config.to_dict())), dict(_leaves(last.config))
+    here, there = dict(leaves(config.to_dict())), dict(leaves(last.config))
     for key in {**there, **here}:
         if key not in _MAY_CHANGE and here.get(key) != there.get(key):
             raise UserError(
                 f"resume={run.path}: {LAST} does not fit config.yaml: {key} is {there.get(key)} in the "
                 f"checkpoint, {here.get(key)} in config.yaml"
             )
-
-
-def _leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, item in value.items():
-        if isinstance(item, dict):
-            yield from _leaves(item, f"{prefix}{key}.")
-        else:
-            yield prefix + key, item

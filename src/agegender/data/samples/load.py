@@ -21,6 +21,7 @@ from agegender.data.samples.hashes import content_hashes
 from agegender.data.samples.store import open_store
 
 Progress = Callable[[str, int, int], None]
+"""Called with (what is done, faces done, faces in all)."""
 Rows = npt.NDArray[np.intp]
 Pixels = npt.NDArray[np.uint8]
 
