@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import torch
@@ -28,8 +29,8 @@ from safetensors.torch import load_file
 from agegender.cli.train import ENTRY
 from agegender.config.entry import run_entry
 from agegender.core.files import read_json
-from agegender.engine import fit, step
 from agegender.engine.last import LAST, load_last
+from agegender.engine.step import Stepper
 
 SETTINGS = (
     "model=scratch_cnn_v2",
@@ -50,15 +51,15 @@ TIMES = ["seconds", "images_per_second"]
 
 def attempt(notes: Path, arguments: list[str]) -> int:
     """One command in this process; each step writes its number before it begins."""
-    take = step.training_step
+    take = Stepper.take
     with notes.open("ab", buffering=0) as file:
 
         def noted(*given: Any) -> Any:
-            file.write(b"%d\n" % given[5])
+            file.write(b"%d\n" % given[4])
             return take(*given)
 
-        vars(fit)["training_step"] = noted
-        return run_entry(ENTRY, arguments)
+        with patch.object(Stepper, "take", noted):
+            return run_entry(ENTRY, arguments)
 
 
 def start(notes: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 
 from agegender.config.compose import composing, to_plain, validate
 from agegender.config.schema import TrainConfig
-from agegender.engine import fit, step
 from agegender.engine.progress import Display
 from agegender.engine.resume import take_up
 from agegender.engine.run_directory import RunDirectory, running
+from agegender.engine.step import Stepper
 from agegender.engine.training import finish, train
 
 TIMES = ["seconds", "images_per_second"]
@@ -48,17 +48,17 @@ def go_on(path: Path, config: TrainConfig) -> None:
 @contextmanager
 def striking(number: int, signals: int = 1) -> Iterator[None]:
     """Ctrl-C strikes in the middle of a step (counted over the whole run)."""
-    take = step.training_step
+    take = Stepper.take
 
     def strike(*arguments: Any) -> Any:
         taken = take(*arguments)
-        if arguments[5] == number:
+        if arguments[4] == number:
             for _ in range(signals):
                 signal.raise_signal(signal.SIGINT)
         return taken
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "training_step", strike)
+        patch.setattr(Stepper, "take", strike)
         yield
 
 

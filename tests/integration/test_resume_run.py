@@ -177,7 +177,7 @@ class TestDamage:
         (run / LAST).write_text("no checkpoint")
         _refused(call, run, "last.ckpt is damaged")
         torch.save({"network": {}}, run / LAST)
-        _refused(call, run, "another version of agegender or another program", "agegender-last/1")
+        _refused(call, run, "another version of agegender or another program", "agegender-last/2")
         torch.save([1], run / LAST)
         _refused(call, run, "another program")
 

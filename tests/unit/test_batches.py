@@ -33,13 +33,20 @@ def _batches(count: int = 33, batch_size: int = 8) -> tuple[Batches, np.ndarray]
     return Batches(faces, images, SPEC, batch_size, torch.device("cpu")), images
 
 
+def shuffled(batches: Batches, *arguments: Any, **more: Any) -> list[Batch]:
+    """The batches of an epoch whose steps have one part each."""
+    steps = list(batches.shuffled(*arguments, **more))
+    assert all(len(step.parts) == 1 for step in steps)
+    return [part for step in steps for part in step.parts if part is not None]
+
+
 def test_every_face_once_in_even_shares() -> None:
     batches, _ = _batches(count=33, batch_size=8)
     rows = np.arange(33)
     sizes = [len(batch) for batch in batches.in_order(rows)]
     assert sizes == [7, 7, 7, 6, 6]
     assert len(sizes) == batches.steps(rows)
-    ages = torch.cat([batch.age_B for batch in batches.shuffled(rows, 0, 1, OFF)]).nan_to_num(-1)
+    ages = torch.cat([batch.age_B for batch in shuffled(batches, rows, 0, 1, OFF)]).nan_to_num(-1)
     assert sorted(ages.tolist()) == sorted(
         [15.0 if i == 5 else -1.0 if i == 6 else float(i) for i in range(33)]
     )
@@ -50,7 +57,7 @@ def test_order_depends_on_seed_and_epoch() -> None:
     rows = np.arange(7, 33)
 
     def order(seed: int, epoch: int) -> list[float]:
-        return [float(age) for batch in batches.shuffled(rows, seed, epoch, OFF) for age in batch.age_B]
+        return [float(age) for batch in shuffled(batches, rows, seed, epoch, OFF) for age in batch.age_B]
 
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2)
@@ -60,7 +67,7 @@ def test_order_depends_on_seed_and_epoch() -> None:
 def test_an_epoch_taken_up_reads_only_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     batches, _ = _batches()
     rows = np.arange(33)
-    whole = list(batches.shuffled(rows, 0, 1, AUGMENTED))
+    whole = shuffled(batches, rows, 0, 1, AUGMENTED)
     made: list[np.ndarray] = []
     make = batches._batch
 
@@ -69,12 +76,12 @@ def test_an_epoch_taken_up_reads_only_what_is_left(monkeypatch: pytest.MonkeyPat
         return make(chosen, *arguments)
 
     monkeypatch.setattr(batches, "_batch", count)
-    rest = list(batches.shuffled(rows, 0, 1, AUGMENTED, start=3))
+    rest = shuffled(batches, rows, 0, 1, AUGMENTED, start=3)
     assert len(made) == len(rest) == 2
     for batch, again in zip(whole[3:], rest, strict=True):
-        assert torch.equal(batch.images_BCHW, again.images_BCHW)
+        assert torch.equal(batch.inputs, again.inputs)
         assert torch.equal(batch.age_B.nan_to_num(-1), again.age_B.nan_to_num(-1))
-    assert list(batches.shuffled(rows, 0, 1, AUGMENTED, start=5)) == []
+    assert shuffled(batches, rows, 0, 1, AUGMENTED, start=5) == []
 
 
 def test_images_are_normalised_as_the_weights_expect() -> None:
@@ -83,7 +90,7 @@ def test_images_are_normalised_as_the_weights_expect() -> None:
     expected = (images[3:5].transpose(0, 3, 1, 2) / 255 - np.array(SPEC.mean)[:, None, None]) / np.array(
         SPEC.std
     )[:, None, None]
-    assert np.allclose(batch.images_BCHW.numpy(), expected, atol=1e-5)
+    assert np.allclose(batch.inputs.numpy(), expected, atol=1e-5)
 
 
 def test_missing_labels_and_intervals() -> None:

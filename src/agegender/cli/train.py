@@ -16,9 +16,10 @@ from agegender.config.schema import TrainConfig
 
 def check(config: TrainConfig) -> None:
     """What only this machine can tell, before any job starts."""
-    from agegender.engine.device import check_accelerator
+    from agegender.engine.device import check_accelerator, check_precision
 
     check_accelerator(config.trainer.accelerator)
+    check_precision(config.trainer.accelerator, config.trainer.precision)
 
 
 def execute(plan: Plan[TrainConfig]) -> int:

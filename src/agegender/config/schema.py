@@ -77,7 +77,30 @@ class ScheduleOptions(Options):
     """Phases in their order, and what they share."""
 
     optimizer: Literal["adam", "adamw", "sgd"] = Field(description="sgd has momentum 0.9")
-    weight_decay: float = Field(ge=0, le=10, description="of the optimizer")
+    weight_decay: float = Field(ge=0, le=10, description="of the optimizer; norms and biases have none")
+    layer_decay: float = Field(
+        gt=0, le=1, description="each layer of the backbone learns at this share of the rate of the one above"
+    )
+    rate: Literal["constant", "cosine", "one_cycle", "plateau"] = Field(
+        description="course of the learning rates over each phase; lr is the highest"
+    )
+    warmup_epochs: float = Field(
+        ge=0, le=1000, description="epochs (2, 0.5) in which each phase's rates rise from near 0 to lr"
+    )
+    plateau_patience: int = Field(
+        ge=1, le=100_000, description="rate=plateau: epochs of a phase without a better trainer.monitor"
+    )
+    plateau_factor: float = Field(
+        gt=0, le=1, description="rate=plateau: what the rates are then multiplied by"
+    )
+    clip_norm: float | None = Field(
+        gt=0, le=1e9, description="a longer gradient is shortened to this norm; null: never"
+    )
+    ema: float | None = Field(
+        gt=0,
+        le=0.999999,
+        description="decay a step of an average of the weights, which is then validated and kept; null: none",
+    )
     patience: int | None = Field(
         ge=1,
         le=100_000,
@@ -92,9 +115,17 @@ class TrainerOptions(Options):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         description="auto takes an accelerator where there is one"
     )
-    precision: Literal[32, "bf16"] = Field(description="32, or bf16 autocast")
+    precision: Literal["auto", 32, "bf16", 16] = Field(
+        description="32, or autocast to bf16 or (on cuda alone) 16; auto: bf16 where the hardware has it"
+    )
+    compile: bool = Field(
+        description="torch.compile the backbone: minutes at the start, then faster on a GPU"
+    )
     batch_size: int = Field(
         ge=1, le=65_536, description="faces a step; the faces of an epoch are shared out evenly"
+    )
+    accumulate: int = Field(
+        ge=1, le=65_536, description="a step's faces go through the network in so many parts, to save memory"
     )
     max_steps: int | None = Field(
         ge=1, description="end training after this many optimizer steps, for a quick look"
@@ -106,6 +137,11 @@ class TrainerOptions(Options):
     monitor: Literal["harmonic_mean", "age_rmse", "gender_f1"] = Field(
         description="validation figure that picks the best epoch and stops early"
     )
+    on_nonfinite: Literal["stop", "skip"] = Field(
+        description="a step whose loss or gradient is NaN or infinite ends the run, or changes nothing; its "
+        "faces are listed in nonfinite.csv"
+    )
+    profile: bool = Field(description="write where the time went: profile.json, and a table in the report")
 
 
 class EvaluationOptions(Options):
@@ -154,6 +190,11 @@ class TrainConfig(Options):
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
         _check_age_range(self.data)
+        if self.trainer.accumulate > self.trainer.batch_size:
+            raise ValueError(
+                f"trainer.accumulate={self.trainer.accumulate} parts cannot be made of "
+                f"trainer.batch_size={self.trainer.batch_size} faces"
+            )
         smallest = self.model.min_image_size
         if self.data.image_size is not None and self.data.image_size < smallest:
             raise ValueError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,25 +16,56 @@ from torch import Tensor
 from agegender.config.schema import AugmentOptions
 from agegender.core.seeding import stream
 from agegender.core.types import GENDERS, InputSpec
+from agegender.data.ahead import ahead
 from agegender.data.augment import augment, draws
 from agegender.data.manifest import age_target
 from agegender.data.samples.load import Samples
 
 NO_GENDER = -1
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalised images, ages in years (NaN where unknown), gender classes (-1 where unknown)."""
+    """What goes through the network at once."""
 
-    images_BCHW: Tensor
+    inputs: Tensor
+    """Normalised images (B, 3, H, W); a frozen backbone's features (B, F) where those are known already."""
     age_B: Tensor
+    """Years, NaN where unknown."""
     gender_B: Tensor
+    """Class numbers, -1 where unknown."""
     labelled: tuple[int, int]
     """How many faces have an age, and how many a gender; counted before the labels go to the device."""
 
     def __len__(self) -> int:
         return len(self.age_B)
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """The faces of one optimizer step, whoever computes them."""
+
+    rows: np.ndarray
+    labelled: tuple[int, int]
+    """Over all of them."""
+    parts: tuple[Batch | None, ...]
+    """What this process computes, one after the other; None where another has a face more to do."""
+
+    def shares(self, part: Batch) -> list[float]:
+        """What a part's mean loss of each task weighs in the step's."""
+        pairs = zip(part.labelled, self.labelled, strict=True)
+        return [mine / whole if whole else 0.0 for mine, whole in pairs]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the faces a process computes: that of `rank` among `ranks`, a step's in `parts`."""
+
+    rank: int = 0
+    ranks: int = 1
+    parts: int = 1
 
 
 class Batches:
@@ -45,8 +78,10 @@ class Batches:
         input_spec: InputSpec,
         batch_size: int,
         device: torch.device,
+        share: Share = Share(),
     ) -> None:
         self._samples = samples
+        self._features_NF: np.ndarray | None = None
         self._age_N = torch.from_numpy(age_target(faces).to_numpy(np.float32, copy=True))
         codes = pd.Categorical(faces["gender"], categories=list(GENDERS)).codes
         self._gender_N = torch.from_numpy(codes.astype(np.int64))
@@ -54,6 +89,13 @@ class Batches:
         self._std_C = torch.tensor(input_spec.std, device=device)[:, None, None] * 255
         self._batch_size = batch_size
         self._device = device
+        self._share = share
+
+    def with_features(self, features_NF: np.ndarray) -> Batches:
+        """The same batches, of each face's features instead of its image."""
+        batches = copy.copy(self)
+        batches._features_NF = features_NF
+        return batches
 
     def steps(self, rows: np.ndarray) -> int:
         """Batches that an epoch over these rows has."""
@@ -61,41 +103,71 @@ class Batches:
 
     def shuffled(
         self, rows: np.ndarray, seed: int, epoch: int, augmentation: AugmentOptions, start: int = 0
-    ) -> Iterator[Batch]:
+    ) -> Iterator[StepBatch]:
         """One training epoch; order and augmentation depend on (seed, epoch) and the sample alone.
 
-        The first `start` batches are left out: their faces are neither read nor augmented.
+        The first `start` steps are left out: their faces are neither read nor augmented.
         """
         order = stream(seed, "order", epoch).permutation(rows)
         draws_NK = None if augmentation.is_off else draws(seed, epoch, len(self._age_N))
-        for chosen in self._share_out(order)[start:]:
-            if draws_NK is None:
-                yield self._batch(chosen)
-            else:
-                yield self._batch(chosen, augmentation, torch.from_numpy(draws_NK[chosen]))
+
+        def step(chosen: np.ndarray) -> StepBatch:
+            rank, ranks, parts = self._share.rank, self._share.ranks, self._share.parts
+            every = np.array_split(chosen, ranks * parts)[rank * parts : (rank + 1) * parts]
+            return StepBatch(
+                rows=chosen,
+                labelled=self._labelled(chosen),
+                parts=tuple(
+                    self._batch(part, augmentation, draws_NK) if len(part) else None for part in every
+                ),
+            )
+
+        return self._made(step, self._share_out(order)[start:])
 
     def in_order(self, rows: np.ndarray) -> Iterator[Batch]:
-        """Every row once, unchanged."""
-        for chosen in self._share_out(rows):
-            yield self._batch(chosen)
+        """This process's share of the rows, unchanged; those of all ranks on end are all rows in order."""
+        share = np.array_split(rows, self._share.ranks)[self._share.rank]
+        return self._made(self._batch, self._share_out(share))
+
+    def _made(self, make: Callable[[np.ndarray], T], shares: list[np.ndarray]) -> Iterator[T]:
+        made = map(make, shares)
+        return made if self._device.type == "cpu" else ahead(made)  # a CPU has nothing to wait for
 
     def _share_out(self, rows: np.ndarray) -> list[np.ndarray]:
         # even shares: no tiny last batch, on which BatchNorm would fail or mislead
         return np.array_split(rows, self.steps(rows)) if len(rows) else []
 
+    def _labelled(self, rows: np.ndarray) -> tuple[int, int]:
+        index = torch.from_numpy(rows)
+        known = ~self._age_N[index].isnan(), self._gender_N[index] != NO_GENDER
+        return int(known[0].sum()), int(known[1].sum())
+
     def _batch(
-        self, rows: np.ndarray, augmentation: AugmentOptions | None = None, draws_BK: Tensor | None = None
+        self,
+        rows: np.ndarray,
+        augmentation: AugmentOptions | None = None,
+        draws_NK: np.ndarray | None = None,
     ) -> Batch:
-        pixels_BHWC = torch.from_numpy(self._samples[rows])
-        # the permuted view is channels-last, which convolutions keep
-        images_BCHW = pixels_BHWC.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
-        if augmentation is not None and draws_BK is not None:
-            images_BCHW = augment(images_BCHW / 255, draws_BK.to(self._device), augmentation) * 255
         index = torch.from_numpy(rows)
         age_B, gender_B = self._age_N[index], self._gender_N[index]
         return Batch(
-            (images_BCHW - self._mean_C) / self._std_C,
+            self._inputs(rows, augmentation, draws_NK),
             age_B.to(self._device, non_blocking=True),
             gender_B.to(self._device, non_blocking=True),
-            labelled=(int((~age_B.isnan()).sum()), int((gender_B != NO_GENDER).sum())),
+            labelled=self._labelled(rows),
         )
+
+    def _inputs(
+        self, rows: np.ndarray, augmentation: AugmentOptions | None, draws_NK: np.ndarray | None
+    ) -> Tensor:
+        if self._features_NF is not None:
+            return torch.from_numpy(self._features_NF[rows]).to(self._device, non_blocking=True)
+        pixels_BHWC = torch.from_numpy(self._samples[rows])
+        if self._device.type == "cuda":
+            pixels_BHWC = pixels_BHWC.pin_memory()  # else the copy would wait
+        # the permuted view is channels-last, which convolutions keep
+        images_BCHW = pixels_BHWC.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
+        if augmentation is not None and draws_NK is not None:
+            draws_BK = torch.from_numpy(draws_NK[rows]).to(self._device)
+            images_BCHW = augment(images_BCHW / 255, draws_BK, augmentation) * 255
+        return (images_BCHW - self._mean_C) / self._std_C

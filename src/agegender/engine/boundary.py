@@ -12,13 +12,17 @@ class Boundary:
     """Marks the stretches that must not be cut: a step, an epoch's end.
 
     The first signal within one raises KeyboardInterrupt at its end, a second one at once; outside they
-    strike at once, as everywhere.
+    strike at once, as everywhere. Where several processes train together (`alone` is false) the first one
+    waits, wherever it strikes, for the end of a stretch in which all of them have `agreed` to stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool = True) -> None:
         self.is_inside = False
         """Stays set where a stretch was cut short after all: what it was about is then half done."""
-        self._is_asked = False
+        self.is_asked = False
+        """A signal is waiting."""
+        self.is_agreed = False
+        self._alone = alone
 
     @contextmanager
     def whole(self) -> Iterator[None]:
@@ -26,8 +30,8 @@ class Boundary:
         self.is_inside = True
         yield
         self.is_inside = False
-        if self._is_asked:
-            self._is_asked = False
+        if self.is_agreed or (self.is_asked and self._alone):
+            self.is_asked = self.is_agreed = False
             raise KeyboardInterrupt
 
     @contextmanager
@@ -47,7 +51,7 @@ class Boundary:
                 signal.signal(number, handler)
 
     def _strike(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.is_inside and not self._is_asked:
-            self._is_asked = True
+        if not self.is_asked and (self.is_inside or not self._alone):
+            self.is_asked = True
             return
         raise KeyboardInterrupt

@@ -4,84 +4,69 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-import pandas as pd
-import torch
+import numpy as np
 
 from agegender.balancing.balancer import TASKS
 from agegender.config.every import seconds_of
-from agegender.core.errors import UserError
-from agegender.core.files import write_csv
+from agegender.core.errors import RunError
+from agegender.data.batches import StepBatch
 from agegender.engine.boundary import Boundary
-from agegender.engine.checkpoint import BEST, read_tensors, save_best, write_tensors
-from agegender.engine.last import LAST, Last, device_rng, restore_rng, save_last
-from agegender.engine.monitor import Monitor
+from agegender.engine.clock import Clock
+from agegender.engine.features import compute_features
+from agegender.engine.kept import NONFINITE, Kept
+from agegender.engine.last import Last
 from agegender.engine.parts import Parts
-from agegender.engine.phases import enter_phase, learning_rates
+from agegender.engine.phases import learning_rates
 from agegender.engine.progress import Display, epoch_line
 from agegender.engine.run_directory import RunDirectory
-from agegender.engine.step import refuse_nonfinite, training_step
+from agegender.engine.state import State
+from agegender.engine.step import Forward, NonFiniteError, Stepper, refuse_nonfinite
 from agegender.engine.tally import Tally
 from agegender.engine.validate import validate
+from agegender.models.network import AgeGenderNet
 
 
 class Fit:
-    """Trains a network on a data set's `train` part, watched on its `val` part.
-
-    Between two steps its whole state is what `last.ckpt` holds. An epoch is over when its row is in
-    `history`; until then `tally` says how far it is.
-    """
+    """Trains a network on a data set's `train` part, watched on its `val` part."""
 
     def __init__(self, parts: Parts, run: RunDirectory, display: Display) -> None:
         self.parts, self.run, self.display = parts, run, display
-        self.config, self.batches, self.network = parts.config, parts.batches, parts.network
+        self.config, self.network = parts.config, parts.network
         schedule, trainer = self.config.schedule, self.config.trainer
-        self.monitor = Monitor(trainer.monitor, schedule.patience)
+        self.state = State(parts)
         self.train_rows, self.val_rows = parts.dataset.part("train"), parts.dataset.part("val")
-        self.epoch_steps = self.batches.steps(self.train_rows)
         self.epochs = sum(phase.epochs for phase in schedule.phases.values())
         if trainer.max_steps is not None:
-            self.epochs = min(self.epochs, -(-trainer.max_steps // self.epoch_steps))
-        self.history: list[dict[str, Any]] = []
-        self.tally = Tally()
-        self.phase: str | None = None
-        self.optimizer: torch.optim.Optimizer | None = None
-        self._previous_best: dict[str, Any] | None = None
+            self.epochs = min(self.epochs, -(-trainer.max_steps // self.state.epoch_steps))
+        if trainer.compile:
+            self.network.backbone.compile()
+        self._batches, self._uses_features = parts.batches, False
+        self._clock = Clock(trainer.profile, parts.fabric.device)
+        self._stepper = Stepper(
+            self.network,
+            parts.balancer,
+            self.config.loss.lambda_,
+            schedule.clip_norm,
+            parts.fabric.autocast,
+            self.state.scaler,
+            parts.ranks,
+            self._clock,
+        )
+        self._kept = Kept(parts, run.path)
         self._resumed: Last | None = None
-        self._boundary = Boundary()
-        self._data = parts.data_sha256()
-        self._since = self._saved = self._now()
+        self._boundary = Boundary(alone=parts.ranks.size == 1)
+        self._since = self._saved = self._started = self._now()
 
     _now = staticmethod(time.monotonic)
 
-    @property
-    def epoch(self) -> int:
-        """The epoch under way, else the last one that is over."""
-        return len(self.history) + bool(self.tally.steps)
-
     def restore(self, last: Last) -> None:
         """Stand where a checkpoint of the same settings and faces stood; UserError where it does not fit."""
-        name = f"resume={self.run.path}: {LAST} does not fit"
-        for module, state in ((self.network, last.network), (self.parts.balancer, last.balancer)):
-            wrong = _misfit(module.state_dict(), state)
-            if wrong:
-                model, head = self.config.model.name, self.config.age_head.name
-                raise UserError(f"{name} model={model}, age_head={head}: {wrong}")
-        try:
-            self.network.load_state_dict(last.network)
-            self.parts.balancer.load_state_dict(last.balancer)
-            self._enter(last.position["phase"])
-            assert self.optimizer is not None
-            self.optimizer.load_state_dict(last.optimizer)
-            self.monitor = Monitor(**last.monitor)
-            self.history = list(last.history)
-            self.tally = Tally(**last.tally)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{name} config.yaml: {' '.join(str(error).split())[:160]}") from error
-        self._since = self._now() - self.tally.seconds
+        self.state.restore(last, f"resume={self.run.path}")
+        self._since = self._now() - self.state.tally.seconds
         self.run.step = last.step
         self.run.resumed_from_step = last.step
         self._resumed = last
@@ -97,73 +82,97 @@ class Fit:
                 with suppress(KeyboardInterrupt):  # an impatient second Ctrl-C
                     self._keep_what_there_is()
                 raise
+            finally:
+                self._write_profile()
 
     def _go_on(self, last: Last) -> None:
+        state = self.state
         if last.previous_best is not None:
-            write_tensors(self.run.path / BEST, **last.previous_best)
-        if self.history:
-            self._write_history(self.history)  # it may be ahead of the checkpoint
-        where = f"step {self.tally.steps} of {self.epoch_steps}" if self.tally.steps else "its end"
-        self.display.say(f"resumed from step {last.step}: epoch {self.epoch} ({self.phase}), {where}")
-        restore_rng(last, self.parts.fabric.device)
-        self._resumed = None
+            self._kept.put_back(last.previous_best)
+        if state.history:
+            self._kept.history(state.history)  # it may be ahead of the checkpoint
+        done = state.tally.steps
+        where = f"step {done} of {state.epoch_steps}" if done else "its end"
+        self.display.say(f"resumed from step {last.step}: epoch {state.epoch} ({state.phase}), {where}")
 
     def _keep_what_there_is(self) -> None:
-        if self.optimizer is None:
+        if self.state.optimizer is None:
             return
         if not self._boundary.is_inside:  # else the state is half a step's, and the earlier checkpoint holds
             self._save_last()
-        if not (self.run.path / BEST).exists():
-            self._save_best()
+        if not self._kept.has_best:
+            self._kept.best(self.state.judged)
 
     def _phases(self) -> None:
         end = 0
         for name, phase in self.config.schedule.phases.items():
             end += phase.epochs
-            if len(self.history) >= end:
+            if len(self.state.history) >= end:
                 continue
-            if name != self.phase:
+            if name != self.state.phase:
                 with self._boundary.whole():
-                    self._enter(name)
-            while len(self.history) < end:
+                    self.state.enter(name)
+            self._choose_batches()
+            if self._resumed is not None:
+                self.state.restore_rng(self._resumed)
+                self._resumed = None
+            while len(self.state.history) < end:
                 if self._is_over() or not self._epoch():
                     return
 
-    def _enter(self, name: str) -> None:
-        schedule = self.config.schedule
-        self.optimizer = enter_phase(self.network, self.parts.balancer, schedule.phases[name], schedule)
-        self.phase = name
+    def _choose_batches(self) -> None:
+        """Images; in a phase whose features never change, those, computed once."""
+        self._batches = self.parts.batches
+        self._uses_features = self.network.frozen and self.config.augment.is_off
+        if not self._uses_features or self._is_over():
+            return
+        with self._clock.section("forward"):
+            features_NF = compute_features(
+                self.network,
+                self._batches,
+                np.concatenate([self.train_rows, self.val_rows]),
+                len(self.parts.dataset.faces),
+                self.config.data.cache == "disk",
+                self.parts.fabric.autocast,
+                self.parts.ranks,
+                self.display,
+            )
+        self._batches = self._batches.with_features(features_NF)
+
+    def _forward(self, network: AgeGenderNet) -> Forward:
+        return network.read if self._uses_features else network
 
     def _is_over(self) -> bool:
-        if self.tally.steps:
+        if self.state.tally.steps:
             return False  # an epoch under way comes to its end first
         limit = self.config.trainer.max_steps
-        if limit is not None and self.run.step >= limit:
-            return True
-        if self.monitor.should_stop:
-            self.display.say(
-                f"stopped early in front of epoch {self.epoch + 1} ({self.phase}): no better "
-                f"{self.monitor.name} in {self.monitor.epochs_without} epochs (schedule.patience)"
-            )
-        return self.monitor.should_stop
+        return (limit is not None and self.run.step >= limit) or self.state.monitor.should_stop
 
     def _epoch(self) -> bool:
         """One epoch, or what is left of it; False where trainer.max_steps cut it short."""
-        self._since = self._now() - self.tally.seconds
+        tally = self.state.tally
+        self._since = self._now() - tally.seconds
         self._steps()
+        if tally.steps == tally.skipped:
+            raise RunError(
+                f"step {self.run.step}: every step of epoch {self.state.epoch} was skipped ({NONFINITE})"
+            )
         seconds = self._now() - self._since
-        is_whole = self.tally.steps == self.epoch_steps
+        is_whole = tally.steps == self.state.epoch_steps
         if not is_whole:
             with self._boundary.whole():
                 self._hold_best()
-        figures = validate(
-            self.network,
-            self.batches.in_order(self.val_rows),
-            self.config.evaluation.rmse_cap,
-            self.parts.fabric.autocast(),
-        )
+        with self._clock.section("evaluation"):
+            figures = validate(
+                self.state.judged,
+                self._forward(self.state.judged),
+                self._batches.in_order(self.val_rows),
+                self.config.evaluation.rmse_cap,
+                self.parts.fabric.autocast,
+                self.parts.ranks,
+            )
         for task in TASKS:
-            refuse_nonfinite(figures[f"val_{task}_loss"], self.run.step, f"val {task}")
+            refuse_nonfinite(figures[f"val_{task}_loss"], self.run.step, f"val {task} loss")
         with self._boundary.whole():
             self._keep(self._row(figures, seconds), is_whole)
         return is_whole
@@ -171,51 +180,66 @@ class Fit:
     def _steps(self) -> None:
         """One pass over the training faces, or the rest of one, or up to trainer.max_steps."""
         self.network.train()
-        done, left = self.tally.steps, self.epoch_steps - self.tally.steps
+        steps = self.state.epoch_steps
+        done, left = self.state.tally.steps, steps - self.state.tally.steps
         limit = self.config.trainer.max_steps
         if limit is not None:
             left = min(left, limit - self.run.step)
-        epoch = len(self.history) + 1
-        batches = self.batches.shuffled(
+        epoch = len(self.state.history) + 1
+        batches = self._batches.shuffled(
             self.train_rows, self.config.seed, epoch, self.config.augment, start=done
         )
-        shown = self.display.track(
-            islice(batches, left), f"epoch {epoch} {self.phase}", self.epoch_steps, done
-        )
-        for batch in shown:
-            assert self.optimizer is not None
+        shown = self.display.track(islice(batches, left), f"epoch {epoch} {self.state.phase}", steps, done)
+        for batch in self._clock.timed(shown, "data"):
             with self._boundary.whole():
-                losses, weights = training_step(
-                    self.network,
-                    self.parts.balancer,
-                    self.optimizer,
-                    batch,
-                    self.config.loss.lambda_,
-                    self.run.step + 1,
-                    self.parts.fabric.autocast(),
-                )
-                self.run.step += 1
-                self.tally.add(losses, batch.labelled, len(batch))
-                self.tally.add_weights(weights)
-                if self._is_due():
-                    self._save_last()
+                self._step(batch)
+
+    def _step(self, batch: StepBatch) -> None:
+        state = self.state
+        flags = (self._boundary.is_asked, self.parts.ranks.is_first and self._is_due())
+        try:
+            taken = self._stepper.take(
+                self._forward(self.network), state.set_rates(), batch, self.run.step + 1, flags
+            )
+        except NonFiniteError as error:
+            self._refuse(error, batch)
+            return
+        self.run.step += 1
+        state.tally.add(taken.losses_T, batch.labelled, len(batch.rows))
+        state.tally.add_step(taken.weights_T, taken.grad_norm)
+        if state.average is not None:
+            state.average.update(self.network)
+        self._boundary.is_agreed, is_due = taken.flags
+        if is_due:
+            self._save_last()
+
+    def _refuse(self, error: NonFiniteError, batch: StepBatch) -> None:
+        """End the run over a step whose numbers went bad, or count it as one that changed nothing."""
+        self._kept.nonfinite(self.run.step + 1, str(error).split("; ")[0], batch.rows)
+        if self.config.trainer.on_nonfinite == "stop":
+            raise NonFiniteError(f"{error}; its faces are listed in {NONFINITE}") from error
+        self.display.warn(f"{error}; the step is skipped, its faces are listed in {NONFINITE}")
+        self.run.step += 1
+        self.state.tally.skip(len(batch.rows))
 
     def _is_due(self) -> bool:
+        """Whether the step that comes is one to write a checkpoint after."""
         every = self.config.trainer.checkpoint_every
         if isinstance(every, int):
-            return self.run.step % every == 0
+            return (self.run.step + 1) % every == 0
         seconds = None if every is None else seconds_of(every)
         return seconds is not None and self._now() - self._saved >= seconds
 
     def _row(self, figures: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The epoch's row of history.csv; `seconds` were spent on its steps."""
-        assert self.optimizer is not None
+        state = self.state
+        assert state.optimizer is not None
         rates, losses_T, weights_T = (
-            learning_rates(self.optimizer), self.tally.mean_losses(), self.tally.mean_weights(),
+            learning_rates(state.optimizer), state.tally.mean_losses(), state.tally.mean_weights(),
         )  # fmt: skip
         return {
-            "epoch": self.epoch,
-            "phase": self.phase,
+            "epoch": state.epoch,
+            "phase": state.phase,
             "step": self.run.step,
             "lr_heads": rates["heads"],
             "lr_backbone": rates.get("backbone"),
@@ -224,8 +248,10 @@ class Fit:
             **figures,
             "weight_age": weights_T[0],
             "weight_gender": weights_T[1],
+            "grad_norm": state.tally.mean_grad_norm(),
+            "skipped_steps": state.tally.skipped,
             "seconds": self._now() - self._since,
-            "images_per_second": self.tally.faces / seconds,
+            "images_per_second": state.tally.faces / seconds,
         }
 
     def _keep(self, row: dict[str, Any], is_whole: bool) -> None:
@@ -234,71 +260,43 @@ class Fit:
         An epoch that trainer.max_steps cut short is judged like any other, but the state stays in its
         middle: a run that goes on later does so there.
         """
-        monitor, history = replace(self.monitor), [*self.history, row]
+        state = self.state
+        monitor, history = replace(state.monitor), [*state.history, row]
         is_best = monitor.update(row[f"val_{monitor.name}"], row["epoch"])
-        self._write_history(history)
+        self._kept.history(history)
         if is_best:
-            self._save_best()
+            self._kept.best(state.judged)
         if is_whole:
-            self.monitor, self.history, self.tally = monitor, history, Tally()
+            state.monitor, state.history, state.tally = monitor, history, Tally()
             self._save_last()
         self.run.set_status("running")
         pace = sum(past["seconds"] for past in history) / len(history)
         self.display.say(epoch_line(row, self.epochs, pace * (self.epochs - len(history)), is_best))
+        if is_whole and monitor.should_stop and len(history) < self.epochs:
+            self.display.say(
+                f"stopped early in front of epoch {len(history) + 1}: no better {monitor.name} in "
+                f"{monitor.epochs_without} epochs (schedule.patience)"
+            )
 
     def _hold_best(self) -> None:
         """The best of the whole epochs goes into last.ckpt before a cut one may take its place."""
-        if self.monitor.best_epoch:
-            tensors, metadata = read_tensors(self.run.path / BEST)
-            self._previous_best = {"tensors": tensors, "metadata": metadata}
+        if self.state.monitor.best_epoch:
+            self.state.previous_best = self._kept.best_as_data()
         self._save_last()
 
-    def _write_history(self, history: list[dict[str, Any]]) -> None:
-        write_csv(pd.DataFrame(history), self.run.path / "history.csv", "%.9g")
-
-    def _save_best(self) -> None:
-        data = {
-            "source": self.config.data.name,
-            "terms": self.parts.dataset.terms,
-            "notes": list(self.parts.dataset.notes),
-            "split_sha256": self.parts.dataset.split_sha256,
-        }
-        save_best(self.run.path / BEST, self.network, self.config.to_dict(), data)
-
     def _save_last(self) -> None:
-        assert self.optimizer is not None
-        tally = self.tally
-        if tally.steps:
-            tally = replace(tally, seconds=self._now() - self._since)
-        last = Last(
-            position={
-                "phase": self.phase,
-                "epoch": self.epoch,
-                "epoch_step": tally.steps,
-                "step": self.run.step,
-            },
-            network=self.network.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            balancer=self.parts.balancer.state_dict(),
-            monitor=asdict(self.monitor),
-            history=self.history,
-            tally=asdict(tally),
-            torch_rng=torch.get_rng_state(),
-            device_rng=device_rng(self.parts.fabric.device),
-            data=self._data,
-            config=self.config.to_dict(),
-            previous_best=self._previous_best,
-        )
-        save_last(self.run.path / LAST, last)
+        with self._clock.section("checkpoint"):
+            self._kept.last(self.state.to_last(self.run.step, self._now() - self._since))
         self._saved = self._now()
 
-
-def _misfit(own: dict[str, Any], found: dict[str, Any]) -> str | None:
-    """The first tensor that does not fit, in words."""
-    for name in sorted({*own, *found}):
-        if name not in found or name not in own:
-            return f"{name} is in the {'checkpoint' if name in found else 'network'} alone"
-        shapes = [tuple(getattr(state[name], "shape", ())) for state in (found, own)]
-        if shapes[0] != shapes[1]:
-            return f"{name} has shape {shapes[0]} in the checkpoint, {shapes[1]} in the network"
-    return None
+    def _write_profile(self) -> None:
+        if not self.config.trainer.profile:
+            return
+        seconds, sections = self._now() - self._started, self._clock.seconds
+        self._kept.profile(
+            {
+                "steps": self.run.step - (self.run.resumed_from_step or 0),
+                "seconds": seconds,
+                "sections": {**sections, "other": seconds - sum(sections.values())},
+            }
+        )

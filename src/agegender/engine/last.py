@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import agegender
 from agegender.core.errors import UserError
@@ -16,7 +15,7 @@ from agegender.engine.checkpoint import whole
 
 LAST = Path("checkpoints") / "last.ckpt"
 
-FORMAT = "agegender-last/1"
+FORMAT = "agegender-last/2"
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,13 @@ class Last:
     """A row for each epoch that is over."""
     tally: dict[str, Any]
     """Sums of the epoch under way."""
-    torch_rng: Tensor
-    device_rng: dict[str, Any] | None
-    """Type and state of the accelerator's generator; None on a CPU."""
+    scaler: dict[str, Any]
+    """Of precision 16's losses; empty for other precisions."""
+    average: dict[str, Any] | None
+    """Of the moving average of the weights."""
+    rng: list[dict[str, Any]]
+    """A rank each: `cpu`, the state of torch's generator, `device`, that of an accelerator (None on a CPU),
+    and its type."""
     data: dict[str, Any]
     """split_sha256 and faces_sha256 (order and labels, too)."""
     config: dict[str, Any]
@@ -88,16 +91,18 @@ def _read(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def device_rng(device: torch.device) -> dict[str, Any] | None:
-    """The state of the generator of an accelerator."""
+def rng_state(device: torch.device) -> dict[str, Any]:
+    """The states of this process's generators."""
     module = getattr(torch, device.type, None)
-    if device.type == "cpu" or module is None:
-        return None
-    return {"type": device.type, "state": module.get_rng_state()}
+    own = None if device.type == "cpu" or module is None else module.get_rng_state()
+    return {"type": device.type, "cpu": torch.get_rng_state(), "device": own}
 
 
-def restore_rng(last: Last, device: torch.device) -> None:
-    """Draw on where the checkpoint stood; on another kind of device than then, its generator is new."""
-    torch.set_rng_state(last.torch_rng)
-    if last.device_rng is not None and last.device_rng["type"] == device.type:
-        getattr(torch, device.type).set_rng_state(last.device_rng["state"])
+def restore_rng(last: Last, device: torch.device, rank: int) -> None:
+    """Draw on where the checkpoint stood; what it does not know (a rank, a kind of device) draws anew."""
+    if rank >= len(last.rng):
+        return
+    state = last.rng[rank]
+    torch.set_rng_state(state["cpu"])
+    if state["device"] is not None and state["type"] == device.type:
+        getattr(torch, device.type).set_rng_state(state["device"])

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
 from agegender.config.schema import TrainConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
-from agegender.core.seeding import seed_torch
+from agegender.core.seeding import seed_torch, stream
 from agegender.core.types import LabelSpec
-from agegender.data.batches import Batches
+from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
 from agegender.data.manifest import age_target
-from agegender.engine.device import make_fabric
+from agegender.engine.device import make_fabric, resolve_precision
+from agegender.engine.ranks import Ranks
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 _NEEDS = {
@@ -38,6 +40,9 @@ class Parts:
     batches: Batches
     network: AgeGenderNet
     balancer: Balancer
+    ranks: Ranks
+    precision: int | str
+    """32, bf16 or 16: what trainer.precision=auto came to."""
 
     def data_sha256(self) -> dict[str, str]:
         """What tells whether these are the faces of a checkpoint: their parts, and their order and labels."""
@@ -57,11 +62,14 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
 
     The weights are drawn from the seed. Raises UserError for what is wrong before training.
     """
-    fabric = make_fabric(config.trainer.accelerator, config.trainer.precision)
+    precision = resolve_precision(config.trainer.accelerator, config.trainer.precision)
+    fabric = make_fabric(config.trainer.accelerator, precision)
+    ranks = Ranks(fabric)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
     dataset = read(backbone.input_spec.size)
-    network = build_network(backbone, config.age_head, _label_spec(config, dataset)).to(fabric.device)
+    network = build_network(backbone, config.age_head, _label_spec(config, dataset))
+    network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     balancer: Balancer = registry.build("balancer", config.balancer).to(fabric.device)
     batches = Batches(
         dataset.faces,
@@ -69,8 +77,11 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
         network.input_spec,
         config.trainer.batch_size,
         fabric.device,
+        Share(ranks.rank, ranks.size, config.trainer.accumulate),
     )
-    return Parts(config, fabric, dataset, batches, network, balancer)
+    if ranks.rank:  # every rank drops out other features
+        seed_torch(int(stream(config.seed, "rank", ranks.rank).integers(2**32)))
+    return Parts(config, fabric, dataset, batches, network, balancer, ranks, precision)
 
 
 def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:

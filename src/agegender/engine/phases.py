@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import nn
 
 from agegender.config.schema import PhaseOptions, ScheduleOptions
 from agegender.models.network import AgeGenderNet
@@ -19,20 +20,71 @@ _OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any
 
 def enter_phase(
     network: AgeGenderNet,
-    balancer: torch.nn.Module,
+    balancer: nn.Module,
     phase: PhaseOptions,
     schedule: ScheduleOptions,
 ) -> torch.optim.Optimizer:
-    """Freeze or thaw the backbone and make the phase's optimizer; each phase starts a new one."""
+    """Freeze or thaw the backbone and make the phase's optimizer; each phase starts a new one.
+
+    Groups: `heads`, `backbone` (its topmost layer, or all of it), `backbone-1` and so on below it,
+    `balancer`; what no weight decay applies to stands in a group of its own, `heads.plain`. `peak` is a
+    group's highest rate.
+    """
     network.freeze_backbone(phase.trainable == "heads")
-    groups = [{"name": "heads", "params": network.heads(), "lr": phase.lr_heads or phase.lr}]
+    layers = [("heads", network.heads(), phase.lr_heads or phase.lr)]
     if phase.trainable == "all":
-        groups.append({"name": "backbone", "params": list(network.backbone.parameters()), "lr": phase.lr})
-    own = list(balancer.parameters())
-    if own:
-        groups.append({"name": "balancer", "params": own, "lr": phase.lr})
+        layers += _backbone(network, phase.lr, schedule.layer_decay)
+    groups = [
+        group
+        for name, parameters, rate in layers
+        for group in _groups(name, parameters, rate, schedule.weight_decay)
+    ]
+    groups += _groups("balancer", balancer.parameters(), phase.lr, 0.0)
     optimizer, settings = _OPTIMIZERS[schedule.optimizer]
-    return optimizer(groups, weight_decay=schedule.weight_decay, **settings)
+    return optimizer(groups, fused=True, **settings)
+
+
+def _backbone(
+    network: AgeGenderNet, rate: float, decay: float
+) -> list[tuple[str, list[nn.Parameter], float]]:
+    """Layers from the top down, each slower than the one above it by `decay`."""
+    backbone = network.backbone
+    if decay == 1:
+        return [("backbone", list(backbone.parameters()), rate)]
+    return [
+        (f"backbone-{depth}" if depth else "backbone", parameters, rate * decay**depth)
+        for depth, parameters in enumerate(reversed(backbone.layer_parameters()))
+    ]
+
+
+def _groups(
+    name: str, parameters: Iterable[nn.Parameter], rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Norms and biases have one dimension, and no weight decay."""
+    parameters = list(parameters)
+    split = {name: parameters}
+    if weight_decay:
+        split = {
+            name: [parameter for parameter in parameters if parameter.ndim > 1],
+            f"{name}.plain": [parameter for parameter in parameters if parameter.ndim <= 1],
+        }
+    return [
+        {
+            "name": part,
+            "params": chosen,
+            "lr": rate,
+            "peak": rate,
+            "weight_decay": 0.0 if part.endswith(".plain") else weight_decay,
+        }
+        for part, chosen in split.items()
+        if chosen
+    ]
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Every group's rate becomes this share of its highest."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
 
 
 def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:

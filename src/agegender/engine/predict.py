@@ -25,7 +25,7 @@ def predict(
     years, stds, probabilities = [], [], []
     for batch in batches:
         with autocast:
-            outputs = network(batch.images_BCHW)
+            outputs = network(batch.inputs)
         estimate = network.age_head.decode(outputs.age_BK)
         years.append(estimate.years_B.cpu().double().numpy())
         if estimate.std_B is not None:

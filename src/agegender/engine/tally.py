@@ -17,10 +17,13 @@ class Tally:
     """Sums over the batches so far; a task's loss counts the faces that have its label."""
 
     steps: int = 0
+    skipped: int = 0
+    """Steps, among these, that changed nothing."""
     faces: int = 0
     losses_T: list[float] = field(default_factory=_zeros)
     labelled_T: list[float] = field(default_factory=_zeros)
     weights_T: list[float] = field(default_factory=_zeros)
+    grad_norm: float = 0.0
     seconds: float = 0.0
 
     def add(self, losses_T: Sequence[float], labelled_T: Sequence[int], faces: int) -> None:
@@ -31,10 +34,22 @@ class Tally:
             self.losses_T[task] += loss * labelled
             self.labelled_T[task] += labelled
 
-    def add_weights(self, weights_T: Sequence[float]) -> None:
-        """The weights that the balancer used in a step."""
+    def add_step(self, weights_T: Sequence[float], grad_norm: float) -> None:
+        """The weights that the balancer used in a step, and the length of its gradient."""
+        self.grad_norm += grad_norm
         for task, weight in enumerate(weights_T):
             self.weights_T[task] += weight
+
+    def skip(self, faces: int) -> None:
+        """A step that changed nothing; its figures are no numbers."""
+        self.steps += 1
+        self.skipped += 1
+        self.faces += faces
+
+    def join(self, other: Tally) -> None:
+        """Take another one's losses."""
+        self.losses_T = [a + b for a, b in zip(self.losses_T, other.losses_T, strict=True)]
+        self.labelled_T = [a + b for a, b in zip(self.labelled_T, other.labelled_T, strict=True)]
 
     def mean_losses(self) -> list[float | None]:
         """Mean loss of each task over the faces that have its label; None where none has."""
@@ -42,4 +57,8 @@ class Tally:
         return [total / count if count else None for total, count in pairs]
 
     def mean_weights(self) -> list[float]:
-        return [total / self.steps for total in self.weights_T]
+        """Over the steps that were not skipped, of which there is at least one."""
+        return [total / (self.steps - self.skipped) for total in self.weights_T]
+
+    def mean_grad_norm(self) -> float:
+        return self.grad_norm / (self.steps - self.skipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 
 from agegender.config.schema import TrainConfig
 from agegender.data.dataset import Dataset
@@ -16,6 +17,8 @@ from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
 from agegender.evaluation.table import write_predictions
+
+_PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
 
 
 def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
@@ -49,8 +52,8 @@ def _introduce(parts: Parts, display: Display) -> None:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     display.say(
         f"{config.model.name}, {parameters / 1e6:.2f} M parameters, {network.input_spec.size} px, on "
-        f"{parts.fabric.device}; {config.data.name}: {len(dataset.faces)} faces ({shares}), "
-        f"{len(dataset.rejected)} rejected"
+        f"{parts.fabric.device} in {_PRECISION[parts.precision]}; {config.data.name}: "
+        f"{len(dataset.faces)} faces ({shares}), {len(dataset.rejected)} rejected"
     )
     frozen = [name for name, phase in config.schedule.phases.items() if phase.trainable == "heads"]
     if frozen and config.model.weights is None:
@@ -63,8 +66,12 @@ def _introduce(parts: Parts, display: Display) -> None:
 
 def _predict(parts: Parts, run: RunDirectory) -> None:
     """In full precision, as agegender-evaluate and agegender-predict do, whatever training used."""
-    dataset, network = parts.dataset, parts.network
-    network.load_state_dict(load_best(run.path / BEST).state)
+    dataset, network, ranks = parts.dataset, parts.network, parts.ranks
+    best = load_best(run.path / BEST).state if ranks.is_first else {}
+    network.load_state_dict(ranks.broadcast(best))
     rows = np.concatenate([dataset.part(part) for part in ("val", "cal", "test")])
-    predicted = predict(network, parts.batches.in_order(rows), nullcontext())
-    write_predictions(predictions_table(dataset.faces.iloc[rows], predicted), run.path / "predictions.csv")
+    mine = predict(network, parts.batches.in_order(rows), nullcontext())
+    predicted = pd.concat(ranks.gather(mine), ignore_index=True)
+    if ranks.is_first:
+        table = predictions_table(dataset.faces.iloc[rows], predicted)
+        write_predictions(table, run.path / "predictions.csv")

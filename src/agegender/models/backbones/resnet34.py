@@ -28,6 +28,9 @@ class ResNet34(Backbone):
 
     num_features = 512
     explain_layer = "net.layer4"
+    layers = (
+        ("net.conv1", "net.bn1"), ("net.layer1",), ("net.layer2",), ("net.layer3",), ("net.layer4",),
+    )  # fmt: skip
 
     def __init__(self, options: Options, image_size: int | None = None) -> None:
         super().__init__()

@@ -32,6 +32,10 @@ class ScratchCNNv2(Backbone):
 
     num_features = 256
     explain_layer = "stages"
+    layers = (
+        ("stages.0", "stages.1"), ("stages.4", "stages.5"), ("stages.8", "stages.9"),
+        ("stages.12", "stages.13"), ("neck",),
+    )  # fmt: skip
 
     def __init__(self, options: Options, image_size: int | None = None) -> None:
         super().__init__()
@@ -41,8 +45,8 @@ class ScratchCNNv2(Backbone):
             stages += [
                 nn.Conv2d(channels_in, channels_out, 3, padding=1),
                 nn.BatchNorm2d(channels_out),
-                nn.ReLU(),
                 nn.MaxPool2d(2),
+                nn.ReLU(),  # the published order is ReLU, then pool: the same function, at more work
             ]
         self.stages = nn.Sequential(*stages)
         side = self.input_spec.size // 16
