@@ -18,13 +18,14 @@ def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[T
     """One scalar a task, over the faces whose label is known; 0 where a batch has none."""
     has_age = ~batch.age_B.isnan()
     has_gender = batch.gender_B != NO_GENDER
+    gender_B = batch.gender_B if batch.female_B is None else batch.female_B
     age_loss = (
         network.age_head.loss(outputs.age_BK[has_age], batch.age_B[has_age])
         if has_age.any()
         else outputs.age_BK.float().sum() * 0
     )
     gender_loss = (
-        network.gender_head.loss(outputs.gender_B2[has_gender], batch.gender_B[has_gender])
+        network.gender_head.loss(outputs.gender_B2[has_gender], gender_B[has_gender])
         if has_gender.any()
         else outputs.gender_B2.float().sum() * 0
     )
