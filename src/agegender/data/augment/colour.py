@@ -22,8 +22,8 @@ def contrast_(images_BCHW: Tensor, factor_B: Tensor) -> None:
 
 def saturate_(images_BCHW: Tensor, factor_B: Tensor) -> None:
     """Away from the grey image, or towards it."""
-    grey_BHW = torch.einsum("bchw,c->bhw", images_BCHW, _luma(images_BCHW))
-    _blend_(images_BCHW, grey_BHW[:, None], factor_B)
+    grey_BN = torch.matmul(_luma(images_BCHW), images_BCHW.flatten(2))
+    _blend_(images_BCHW, grey_BN.view_as(images_BCHW[:, :1]), factor_B)
 
 
 def _blend_(images_BCHW: Tensor, grey_B1HW: Tensor, factor_B: Tensor) -> None:

@@ -15,22 +15,22 @@ ASPECT = (0.3, 3.3)
 """Smallest and largest height / width; its logarithm is uniform. With AREA every rectangle fits."""
 
 
-def erase_(images_BCHW: Tensor, draws_BK: Tensor, probability: float) -> None:
-    """Erase a rectangle of its own from each image that draws one, in place."""
-    kept_B1HW = 1 - rectangles(draws_BK, probability, *images_BCHW.shape[2:])[:, None]
+def rectangles(draws_BK: Tensor, probability: float, size: int) -> tuple[Tensor, Tensor]:
+    """1 for the rows, (B, H), and for the columns, (B, W), of each sample's rectangle, else 0."""
+    area_B = between(draws_BK[:, Draw.ERASE_AREA], *AREA) * size**2
+    aspect_B = between(draws_BK[:, Draw.ERASE_ASPECT], *map(math.log, ASPECT)).exp()
+    is_chosen_B = draws_BK[:, Draw.ERASE] < probability
+    rows_BH = _span((area_B * aspect_B).sqrt(), draws_BK[:, Draw.ERASE_Y], size)
+    columns_BW = _span((area_B / aspect_B).sqrt(), draws_BK[:, Draw.ERASE_X], size)
+    return rows_BH * is_chosen_B[:, None], columns_BW
+
+
+def erase_(images_BCHW: Tensor, rows_BH: Tensor, columns_BW: Tensor) -> None:
+    """Give each image's rectangle its mean colour, in place."""
+    kept_B1HW = (1 - rows_BH[:, :, None] * columns_BW[:, None])[:, None]
     # arithmetic on whole images: it needs no list of the chosen ones, and torch.where is slower
     mean_BC11 = images_BCHW.mean((2, 3), keepdim=True)
     images_BCHW.sub_(mean_BC11).mul_(kept_B1HW).add_(mean_BC11)
-
-
-def rectangles(draws_BK: Tensor, probability: float, height: int, width: int) -> Tensor:
-    """1 within each sample's rectangle, else 0; (B, H, W)."""
-    area_B = between(draws_BK[:, Draw.ERASE_AREA], *AREA) * height * width
-    aspect_B = between(draws_BK[:, Draw.ERASE_ASPECT], *map(math.log, ASPECT)).exp()
-    is_chosen_B = draws_BK[:, Draw.ERASE] < probability
-    down_BH = _span((area_B * aspect_B).sqrt(), draws_BK[:, Draw.ERASE_Y], height)
-    across_BW = _span((area_B / aspect_B).sqrt(), draws_BK[:, Draw.ERASE_X], width)
-    return (is_chosen_B[:, None] * down_BH)[:, :, None] * across_BW[:, None]
 
 
 def _span(length_B: Tensor, draw_B: Tensor, pixels: int) -> Tensor:

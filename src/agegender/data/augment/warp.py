@@ -12,18 +12,8 @@ from agegender.config.schema import AugmentOptions
 from agegender.data.augment.draws import Draw, factor
 
 
-def warp(images_BCHW: Tensor, draws_BK: Tensor, options: AugmentOptions) -> Tensor:
-    """Each image under its own map; what comes from outside of it is black."""
-    flip_B = draws_BK[:, Draw.FLIP] < options.flip
-    if options.rotate or options.zoom or options.shift:
-        return _sample(images_BCHW, _maps(flip_B, draws_BK, options))
-    if options.flip:
-        images_BCHW[flip_B] = images_BCHW[flip_B].flip(3)
-    return images_BCHW
-
-
-def _maps(flip_B: Tensor, draws_BK: Tensor, options: AugmentOptions) -> Tensor:
-    """Where each pixel comes from: matrices on (x, y, 1), the image being -1..1 on both axes."""
+def maps(flip_B: Tensor, draws_BK: Tensor, options: AugmentOptions) -> Tensor:
+    """Where each pixel comes from: matrices on (x, y, 1), the image being -1..1 on both axes; (B, 2, 3)."""
     angle_B = (2 * draws_BK[:, Draw.ROTATE] - 1) * math.radians(options.rotate)
     zoom_B = factor(draws_BK[:, Draw.ZOOM], options.zoom)
     cos_B, sin_B = angle_B.cos() / zoom_B, angle_B.sin() / zoom_B
@@ -35,16 +25,18 @@ def _maps(flip_B: Tensor, draws_BK: Tensor, options: AugmentOptions) -> Tensor:
     return torch.stack([torch.where(flip_B[:, None], -from_x_B3, from_x_B3), from_y_B3], 1)
 
 
-def _sample(images_BCHW: Tensor, maps_B23: Tensor) -> Tensor:
-    height, width = images_BCHW.shape[2:]
-    x_W, y_H = _centres(width, images_BCHW), _centres(height, images_BCHW)
-    # F.affine_grid, ten times as fast: of a map's three terms only their sum is as large as the image
-    from_row_B2H1 = (maps_B23[:, :, 1:2] * y_H + maps_B23[:, :, 2:])[..., None]
-    from_column_B21W = (maps_B23[:, :, :1] * x_W)[:, :, None]
+def origins(maps_B23: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """What a pixel's row, (B, 2, H, 1), and its column, (B, 2, 1, W), add to where it comes from.
+
+    Their sum is F.affine_grid, at the cost of one addition a coordinate.
+    """
+    centres = (2 * torch.arange(size, device=maps_B23.device, dtype=maps_B23.dtype) + 1) / size - 1
+    from_row_B2H = maps_B23[:, :, 1:2] * centres + maps_B23[:, :, 2:]
+    from_column_B2W = maps_B23[:, :, :1] * centres
+    return from_row_B2H[..., None], from_column_B2W[:, :, None]
+
+
+def warp(images_BCHW: Tensor, from_row_B2H1: Tensor, from_column_B21W: Tensor) -> Tensor:
+    """Each image under its own map; what comes from outside of it is black."""
     grid_BHW2 = (from_row_B2H1 + from_column_B21W).permute(0, 2, 3, 1)
     return F.grid_sample(images_BCHW, grid_BHW2, mode="bilinear", padding_mode="zeros", align_corners=False)
-
-
-def _centres(pixels: int, like: Tensor) -> Tensor:
-    """Centres of a row of pixels that fills -1..1."""
-    return (2 * torch.arange(pixels, device=like.device, dtype=like.dtype) + 1) / pixels - 1
