@@ -16,7 +16,7 @@ def brighten_(images_BCHW: Tensor, factor_B: Tensor) -> None:
 def contrast_(images_BCHW: Tensor, factor_B: Tensor) -> None:
     """Away from the mean grey level of the image, or towards it."""
     # luma is linear: that of the mean colour is the mean luma, without a grey image
-    grey_B = images_BCHW.mean((2, 3)) @ _luma(images_BCHW)
+    grey_B = (images_BCHW.mean((2, 3)) * _luma(images_BCHW)).sum(1)  # no BLAS: its bits follow the batch
     _blend_(images_BCHW, grey_B[:, None, None, None], factor_B)
 
 
