@@ -161,7 +161,7 @@ def test_the_published_recipe_is_its_operations_one_by_one() -> None:
         expected = image.flip(2) if row[Draw.FLIP] < 0.5 else image
         expected = functional.rotate(
             expected,
-            -10 * float(2 * row[Draw.ROTATE] - 1),
+            10 * float(2 * row[Draw.ROTATE] - 1),
             interpolation=functional.InterpolationMode.BILINEAR,
         )
         expected = functional.adjust_brightness(expected, 1 + 0.2 * float(2 * row[Draw.BRIGHTNESS] - 1))
