@@ -145,8 +145,9 @@ class Batches:
         mixed = (weight_B < 1).nonzero()[:, 0]
         partners = mixing.partner_N[rows[mixed.numpy()]]
         others_MCHW = self._images(partners, changes)
+        in_memory = (0, 2, 3, 1)  # four times as fast
         for target, other_M in (
-            (images_BCHW, others_MCHW),
+            (images_BCHW.permute(in_memory), others_MCHW.permute(in_memory)),
             (age_B, self._age_N[partners]),
             (female_B, _female(self._gender_N[partners])),
         ):
