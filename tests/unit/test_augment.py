@@ -83,12 +83,14 @@ def test_what_the_published_recipe_draws_stays_as_it_was() -> None:
 def test_every_option_changes_each_sample_in_its_own_way(option: str) -> None:
     image = _images(1)
     changed = _changed(image.expand(16, -1, -1, -1), _drawn(16), **{option: ALONE[option]})
-    different = torch.unique(changed.flatten(1), dim=0)
-    assert len(different) == {"flip": 2, "grayscale": 2}.get(option, len(different))
-    assert len(different) >= (2 if option in ("flip", "grayscale", "erase") else 16)
-    assert not any(torch.allclose(image[0], each, atol=1e-3) for each in changed) or option in (
-        "flip", "grayscale", "erase",
-    )  # fmt: skip
+    untouched = [torch.allclose(image[0], each, atol=1e-3) for each in changed]
+    different = len(torch.unique(changed.flatten(1), dim=0))
+    if option in ("flip", "grayscale", "erase"):  # a matter of chance
+        assert 0 < sum(untouched) < 16
+        assert different == 2 if option != "erase" else different > 2
+    else:
+        assert not any(untouched)
+        assert different == 16
 
 
 @pytest.mark.parametrize("preset", ["published", "strong"])
@@ -111,8 +113,8 @@ def test_nothing_asked_nothing_done() -> None:
 def test_flip_mirrors_the_chosen_ones() -> None:
     images = _images(2)
     flipped = _changed(images, torch.cat([_draw(flip=0.1), _draw(flip=0.9)]), flip=0.5)
-    assert torch.equal(flipped[0], images[0].flip(2) * 255 / 255)
-    assert torch.equal(flipped[1], images[1] * 255 / 255)
+    assert torch.equal(flipped[0], (images[0].flip(2) * 255) / 255)
+    assert torch.equal(flipped[1], (images[1] * 255) / 255)
 
 
 def test_rotation_equals_torchvisions() -> None:

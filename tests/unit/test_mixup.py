@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +12,13 @@ import torch
 from scipy import stats
 from torch.nn import functional as F
 
-from agegender.core.types import InputSpec
+from agegender.core.types import InputSpec, LabelSpec
 from agegender.data.augment.mixup import draw_mixing
 from agegender.data.batches import Batch, Batches
+from agegender.engine.step import task_losses
 from agegender.models.gender_head import GenderHead
+from agegender.models.heads.regression import RegressionHead
+from agegender.models.network import AgeGenderNet, Outputs
 from tests.augmentation import augmentation
 
 MIXED = augmentation(mixup=0.7, mixup_alpha=0.8, mixup_bandwidth=4.0)
@@ -164,3 +170,17 @@ def test_losses_of_mixed_labels_are_mixtures_of_losses() -> None:
     (mixed,) = torch.autograd.grad(F.mse_loss(years, weight * ages + (1 - weight) * others), years)
     both = (weight * (years - ages) ** 2 + (1 - weight) * (years - others) ** 2).mean()
     assert torch.allclose(mixed, torch.autograd.grad(both, years)[0], atol=1e-6)
+
+
+def test_the_step_takes_the_mixed_labels() -> None:
+    options = RegressionHead.Options(name="regression", rescale=False)
+    head = RegressionHead(options, 4, LabelSpec(0, 99, 30, 20))
+    heads = SimpleNamespace(age_head=head, gender_head=GenderHead(4))
+    outputs = Outputs(torch.full((40, 1), 30.0), torch.tensor([[1.0, -0.5]]).repeat(40, 1))
+    (batch,) = _batches(batch_size=40).shuffled(np.arange(40), 0, 1, augmentation(mixup=1.0))
+    assert batch.female_B is not None
+    age_loss, gender_loss = task_losses(cast("AgeGenderNet", heads), outputs, batch)
+    assert torch.allclose(age_loss, (batch.age_B - 30).square().nanmean())
+    surprise = -torch.tensor([1.0, -0.5]).log_softmax(0)
+    expected = batch.female_B * surprise[0] + (1 - batch.female_B) * surprise[1]
+    assert torch.allclose(gender_loss, expected.nanmean())
