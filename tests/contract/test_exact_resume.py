@@ -13,7 +13,7 @@ from agegender.engine.fit import Fit
 
 from ..training import assert_same_run, composed, go_on, stopped_at, train_in
 
-TINY = ("data.n=60", "data.image_size=16", "trainer.batch_size=12", "augment=published")
+TINY = ("data.n=60", "data.image_size=16", "trainer.batch_size=12", "augment=strong")
 """42 training faces: four steps an epoch."""
 SLOW = {
     "resnet34": ("model.weights=null", "data.n=40", "data.image_size=32", "trainer.max_steps=2"),

@@ -35,7 +35,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 26
+    assert composed == 27
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from agegender.config.schema import AugmentOptions
 from agegender.core.types import InputSpec
 from agegender.data.batches import NO_GENDER, Batch, Batches
+from tests.augmentation import augmentation
 
-OFF = AugmentOptions(flip=0.0, rotate=0.0, brightness=0.0, contrast=0.0)
-AUGMENTED = AugmentOptions(flip=0.5, rotate=10.0, brightness=0.1, contrast=0.1)
+OFF = augmentation("none")
+AUGMENTED = augmentation("published")
 SPEC = InputSpec(8, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
 
@@ -91,6 +91,10 @@ def test_images_are_normalised_as_the_weights_expect() -> None:
         SPEC.std
     )[:, None, None]
     assert np.allclose(batch.inputs.numpy(), expected, atol=1e-5)
+    # bit by bit what these operations give
+    pixels = torch.from_numpy(images[3:5]).permute(0, 3, 1, 2).float()
+    mean, std = (torch.tensor(values)[:, None, None] * 255 for values in (SPEC.mean, SPEC.std))
+    assert torch.equal(batch.inputs, (pixels - mean) / std)
 
 
 def test_missing_labels_and_intervals() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from agegender.config.compose import composing, to_plain, validate
 from agegender.config.schema import TrainConfig
+from tests.augmentation import augmentation
 
 
 def _recipe(number: int) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def test_model_1() -> None:
     assert recipe["data"]["image_size"] == 128
     assert recipe["trainer"]["batch_size"] == 32
     assert recipe["loss"]["lambda"] == 1
-    assert not any(recipe["augment"].values())
+    assert TrainConfig.model_validate(recipe).augment.is_off
 
 
 def test_model_2() -> None:
@@ -48,7 +49,7 @@ def test_model_2() -> None:
     assert recipe["schedule"]["patience"] is None
     (phase,) = recipe["schedule"]["phases"].values()
     assert phase == {"epochs": 30, "trainable": "all", "lr": 1e-4, "lr_heads": None}
-    assert not any(recipe["augment"].values())
+    assert TrainConfig.model_validate(recipe).augment.is_off
 
 
 def test_model_3() -> None:
@@ -62,4 +63,5 @@ def test_model_3() -> None:
         "heads": {"epochs": 5, "trainable": "heads", "lr": 1e-4, "lr_heads": None},
         "all": {"epochs": 25, "trainable": "all", "lr": 1e-5, "lr_heads": None},
     }
-    assert recipe["augment"] == {"flip": 0.5, "rotate": 10, "brightness": 0.2, "contrast": 0.2}
+    published = {"flip": 0.5, "rotate": 10.0, "brightness": 0.2, "contrast": 0.2}
+    assert TrainConfig.model_validate(recipe).augment == augmentation(**published)

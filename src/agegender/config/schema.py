@@ -50,12 +50,38 @@ class AugmentOptions(Options):
 
     flip: Fraction = Field(description="probability of a mirror image")
     rotate: float = Field(ge=0, le=180, description="degrees to either side, uniform")
+    zoom: float = Field(ge=0, le=0.9, description="scale drawn from 1 - x to 1 + x")
+    shift: float = Field(ge=0, le=0.5, description="share of the side, to either side, on each axis, uniform")
     brightness: Fraction = Field(description="factor drawn from 1 - x to 1 + x")
     contrast: Fraction = Field(description="factor drawn from 1 - x to 1 + x")
+    saturation: Fraction = Field(description="factor drawn from 1 - x to 1 + x")
+    grayscale: Fraction = Field(description="probability of an image without colour")
+    erase: Fraction = Field(
+        description="probability that a rectangle, 2 to 20 % of the image, takes the image's mean colour"
+    )
+    mixup: Fraction = Field(
+        description="probability that a face is mixed with one of a similar age, and its labels with it"
+    )
+    mixup_alpha: float = Field(
+        gt=0, le=100, description="the face's own weight is Beta(x, x); small: mostly near 0 or 1"
+    )
+    mixup_bandwidth: float = Field(
+        gt=0, le=100, description="years; standard deviation of the distance in age to the other face"
+    )
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether anything is done to an image on its own."""
+        return any(
+            (
+                self.flip, self.rotate, self.zoom, self.shift, self.brightness, self.contrast,
+                self.saturation, self.grayscale, self.erase,
+            )
+        )  # fmt: skip
 
     @property
     def is_off(self) -> bool:
-        return not (self.flip or self.rotate or self.brightness or self.contrast)
+        return not (self.changes_images or self.mixup)
 
 
 class LossOptions(Options):

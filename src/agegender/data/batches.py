@@ -17,7 +17,9 @@ from agegender.config.schema import AugmentOptions
 from agegender.core.seeding import stream
 from agegender.core.types import GENDERS, InputSpec
 from agegender.data.ahead import ahead
-from agegender.data.augment import augment, draws
+from agegender.data.augment.draws import draws
+from agegender.data.augment.mixup import Mixing, draw_mixing
+from agegender.data.inputs import Inputs
 from agegender.data.manifest import age_target
 from agegender.data.samples.load import Samples
 
@@ -38,6 +40,8 @@ class Batch:
     """Class numbers, -1 where unknown."""
     labelled: tuple[int, int]
     """How many faces have an age, and how many a gender; counted before the labels go to the device."""
+    female_B: Tensor | None = None
+    """P(female) where faces may be mixed, NaN where unknown; the gender loss then takes it, not gender_B."""
 
     def __len__(self) -> int:
         return len(self.age_B)
@@ -68,6 +72,15 @@ class Share:
     parts: int = 1
 
 
+@dataclass(frozen=True)
+class _Changes:
+    """What an epoch draws for its faces."""
+
+    options: AugmentOptions
+    draws_NK: np.ndarray | None
+    mixing: Mixing | None
+
+
 class Batches:
     """Makes batches of the rows of `faces`; `samples` are uint8 images in the same order."""
 
@@ -85,8 +98,7 @@ class Batches:
         self._age_N = torch.from_numpy(age_target(faces).to_numpy(np.float32, copy=True))
         codes = pd.Categorical(faces["gender"], categories=list(GENDERS)).codes
         self._gender_N = torch.from_numpy(codes.astype(np.int64))
-        self._mean_C = torch.tensor(input_spec.mean, device=device)[:, None, None] * 255
-        self._std_C = torch.tensor(input_spec.std, device=device)[:, None, None] * 255
+        self._inputs = Inputs(input_spec, device)
         self._batch_size = batch_size
         self._device = device
         self._share = share
@@ -109,7 +121,7 @@ class Batches:
         The first `start` steps are left out: their faces are neither read nor augmented.
         """
         order = stream(seed, "order", epoch).permutation(rows)
-        draws_NK = None if augmentation.is_off else draws(seed, epoch, len(self._age_N))
+        changes = self._changes(rows, seed, epoch, augmentation)
 
         def step(chosen: np.ndarray) -> StepBatch:
             rank, ranks, parts = self._share.rank, self._share.ranks, self._share.parts
@@ -117,9 +129,7 @@ class Batches:
             return StepBatch(
                 rows=chosen,
                 labelled=self._labelled(chosen),
-                parts=tuple(
-                    self._batch(part, augmentation, draws_NK) if len(part) else None for part in every
-                ),
+                parts=tuple(self._batch(part, changes) if len(part) else None for part in every),
             )
 
         return self._made(step, self._share_out(order)[start:])
@@ -142,32 +152,76 @@ class Batches:
         known = ~self._age_N[index].isnan(), self._gender_N[index] != NO_GENDER
         return int(known[0].sum()), int(known[1].sum())
 
-    def _batch(
-        self,
-        rows: np.ndarray,
-        augmentation: AugmentOptions | None = None,
-        draws_NK: np.ndarray | None = None,
-    ) -> Batch:
+    def _changes(self, rows: np.ndarray, seed: int, epoch: int, options: AugmentOptions) -> _Changes | None:
+        """What happens to the faces in an epoch over `rows`, all of them and on every rank."""
+        if options.is_off:
+            return None
+        mixing = None
+        if options.mixup:
+            has_both_N = ~self._age_N.isnan() & (self._gender_N != NO_GENDER)
+            mixing = draw_mixing(seed, epoch, self._age_N.numpy(), rows[has_both_N.numpy()[rows]], options)
+        draws_NK = draws(seed, epoch, len(self._age_N)) if options.changes_images else None
+        return _Changes(options, draws_NK, mixing)
+
+    def _batch(self, rows: np.ndarray, changes: _Changes | None = None) -> Batch:
+        inputs = self._features(rows) if self._features_NF is not None else self._images(rows, changes)
         index = torch.from_numpy(rows)
         age_B, gender_B = self._age_N[index], self._gender_N[index]
+        female_B = None
+        if changes is not None and changes.mixing is not None:
+            female_B = _female(gender_B)
+            self._mix(inputs, age_B, female_B, rows, changes, changes.mixing)
+            female_B = female_B.to(self._device, non_blocking=True)
         return Batch(
-            self._inputs(rows, augmentation, draws_NK),
+            inputs,
             age_B.to(self._device, non_blocking=True),
             gender_B.to(self._device, non_blocking=True),
-            labelled=self._labelled(rows),
+            self._labelled(rows),
+            female_B,
         )
 
-    def _inputs(
-        self, rows: np.ndarray, augmentation: AugmentOptions | None, draws_NK: np.ndarray | None
-    ) -> Tensor:
-        if self._features_NF is not None:
-            return torch.from_numpy(self._features_NF[rows]).to(self._device, non_blocking=True)
+    def _features(self, rows: np.ndarray) -> Tensor:
+        assert self._features_NF is not None
+        return torch.from_numpy(self._features_NF[rows]).to(self._device, non_blocking=True)
+
+    def _images(self, rows: np.ndarray, changes: _Changes | None) -> Tensor:
         pixels_BHWC = torch.from_numpy(self._samples[rows])
         if self._device.type == "cuda":
             pixels_BHWC = pixels_BHWC.pin_memory()  # else the copy would wait
-        # the permuted view is channels-last, which convolutions keep
-        images_BCHW = pixels_BHWC.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
-        if augmentation is not None and draws_NK is not None:
-            draws_BK = torch.from_numpy(draws_NK[rows]).to(self._device)
-            images_BCHW = augment(images_BCHW / 255, draws_BK, augmentation) * 255
-        return (images_BCHW - self._mean_C) / self._std_C
+        if changes is None or changes.draws_NK is None:
+            return self._inputs.make(pixels_BHWC)
+        draws_BK = torch.from_numpy(changes.draws_NK[rows]).to(self._device)
+        return self._inputs.make(pixels_BHWC, draws_BK, changes.options)
+
+    def _mix(
+        self,
+        images_BCHW: Tensor,
+        age_B: Tensor,
+        female_B: Tensor,
+        rows: np.ndarray,
+        changes: _Changes,
+        mixing: Mixing,
+    ) -> None:
+        """Mix pixels and labels of the faces that have a partner, in place.
+
+        The partner looks as it does on its own in this epoch: mixing comes after every other change.
+        """
+        weight_B = torch.from_numpy(mixing.weight_N[rows])
+        mixed = (weight_B < 1).nonzero()[:, 0]
+        partners = mixing.partner_N[rows[mixed.numpy()]]
+        others_MCHW = self._images(partners, changes)
+        in_memory = (0, 2, 3, 1)  # four times as fast
+        for target, other_M in (
+            (images_BCHW.permute(in_memory), others_MCHW.permute(in_memory)),
+            (age_B, self._age_N[partners]),
+            (female_B, _female(self._gender_N[partners])),
+        ):
+            kept_B = weight_B.to(target.device).view(-1, *[1] * (target.ndim - 1))
+            added_M = other_M.mul_(1 - kept_B[mixed.to(target.device)])
+            target.mul_(kept_B).index_add_(0, mixed.to(target.device), added_M)
+
+
+def _female(gender_B: Tensor) -> Tensor:
+    """P(female) of classes: 1, 0, or NaN where unknown."""
+    female_B = (gender_B == GENDERS.index("female")).float()
+    return female_B.masked_fill_(gender_B == NO_GENDER, math.nan)

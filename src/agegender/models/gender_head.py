@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +21,10 @@ class GenderHead(nn.Module):
         return logits_B2
 
     def loss(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
-        """Mean cross entropy; `gender_B` holds class numbers, every one known."""
+        """Mean cross entropy; `gender_B` holds class numbers, or P(female) as floats, every one known."""
+        if gender_B.is_floating_point():
+            # mixed faces: the order is that of GENDERS
+            gender_B = torch.stack([gender_B, 1 - gender_B], dim=1)
         return F.cross_entropy(logits_B2.float(), gender_B)
 
     def decode(self, logits_B2: Tensor) -> Tensor:
