@@ -156,9 +156,13 @@ class Trial:
             return start_entry(case, size, self._starts(case, size, folder))
 
     def _pairs(self, case: Case, size: Size, folder: Path) -> dict[str, Any]:
+        common = case.chosen(size)
+        if case.model == "resnet34":
+            engine("backbone", folder / "backbone.safetensors", common)
+            common.append(f"model.weights='{(folder / 'backbone.safetensors').absolute()}'")
         pairs = []
         for seed in range(self.pairs):
-            settings = [*case.chosen(size), f"seed={seed}"]
+            settings = [*common, f"seed={seed}"]
             engine("prepare", folder, settings)
             naive, ours = folder / f"naive-{seed}.json", folder / f"ours-{seed}.json"
             child("naive_loop.py", folder, str(seed), naive)
@@ -166,7 +170,7 @@ class Trial:
             pairs.append(Pair(Measured.read(naive), Measured.read(ours)))
         if self.profiled:
             result = folder / "profile.json"
-            engine("profile", result, case.chosen(size))
+            engine("profile", result, common)
             self.profiles[case.name] = read_json(result)
         faces = pd.read_csv(folder / "faces.csv")
         return pair_entry(case, size, faces, pairs)

@@ -2,9 +2,10 @@
 
 python scripts/benchmark_engine.py WORK TARGET SETTING ...
 
-`prepare` writes into the folder TARGET what the naive loop needs, and fills the cache; the others write what
-they measured to the file TARGET: `train` a run, `input` a run whose every second epoch repeats its first
-batch, `start` a command up to its first step, `profile` the operators of a short run.
+`backbone` writes weights to the file TARGET. `prepare` writes into the folder TARGET what the naive loop
+needs, and fills the cache. The others write what they measured to the file TARGET: `train` a run, `input` a
+run whose every second epoch repeats its first batch, `start` a command up to its first step, `profile` the
+operators of a short run.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 from benchmark_measured import Measured, timed
 from naive_loop import Recipe
 from safetensors.torch import save_file
+from torch import nn
 
 from agegender.cli.train import ENTRY
 from agegender.config.compose import composing, to_plain, validate
@@ -47,6 +49,8 @@ T = TypeVar("T")
 MODULES = "modules.json"
 """Beside the result of `start`: what an earlier start had imported by its first step."""
 PROFILED_STEPS, PROFILED_OPERATORS = 6, 8
+FACES_SEEN = 32
+"""For the statistics of a random backbone."""
 
 
 class Stopwatch(Display):
@@ -77,18 +81,39 @@ def built(config: TrainConfig) -> Parts:
     return build_parts(config, read)
 
 
+def backbone(weights: Path, settings: list[str]) -> None:
+    """Random weights with the BatchNorm statistics of some faces.
+
+    With those of a new network, features grow from block to block until every answer is out of range.
+    """
+    parts = built(composed(settings))
+    network, spec = parts.network.backbone, parts.network.input_spec
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    faces_BHWC = torch.from_numpy(parts.dataset.samples[parts.dataset.part("train")[:FACES_SEEN]])
+    mean_C, std_C = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+    with torch.no_grad():
+        network.train()((faces_BHWC.permute(0, 3, 1, 2) / 255 - mean_C) / std_C)
+    state = network.state_dict()
+    save_file({name.removeprefix("net."): tensor.contiguous() for name, tensor in state.items()}, weights)
+
+
 def prepare(folder: Path, settings: list[str]) -> None:
     """recipe.json, faces.csv and the seed's first weights under a notebook's names."""
     config = composed(settings)
     parts = built(config)
     (phase,) = config.schedule.phases.values()
-    spec = parts.network.input_spec
+    spec, labels = parts.network.input_spec, parts.network.age_head.label_spec
+    is_scaled = bool(getattr(config.age_head, "rescale", False))
     recipe = Recipe(
         model=config.model.name,
         image_size=spec.size,
         mean=spec.mean,
         std=spec.std,
         dropout=tuple(getattr(config.model, "dropout", (0.0, 0.0))),
+        age_mean=labels.age_mean if is_scaled else 0.0,
+        age_std=labels.age_std if is_scaled else 1.0,
         augmented=not config.augment.is_off,
         batch_size=config.trainer.batch_size,
         epochs=phase.epochs,
@@ -201,7 +226,14 @@ def profile(result: Path, settings: list[str]) -> None:
     result.write_text(json.dumps(shares), encoding="utf-8")
 
 
-WORKS = {"prepare": prepare, "train": train, "input": constant_input, "start": start, "profile": profile}
+WORKS = {
+    "backbone": backbone,
+    "prepare": prepare,
+    "train": train,
+    "input": constant_input,
+    "start": start,
+    "profile": profile,
+}
 
 
 def main() -> None:

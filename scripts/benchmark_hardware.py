@@ -44,8 +44,9 @@ def flops(model: str) -> dict[str, float]:
     """FLOPs an image of a forward pass, and of a training step."""
     size = SIZES[model]
     recipe = Recipe(
-        model=model, image_size=size, mean=(0.5,) * 3, std=(0.5,) * 3, dropout=(0.0, 0.0), augmented=False,
-        batch_size=_IMAGES, epochs=1, lr=1e-4, gender_weight=1.0, heads_only=False,
+        model=model, image_size=size, mean=(0.5,) * 3, std=(0.5,) * 3, dropout=(0.0, 0.0),
+        age_mean=0.0, age_std=1.0, augmented=False, batch_size=_IMAGES, epochs=1, lr=1e-4,
+        gender_weight=1.0, heads_only=False,
     )  # fmt: skip
     network = Network(recipe)
     images_BCHW = torch.randn(_IMAGES, 3, size, size)

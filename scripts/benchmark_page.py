@@ -17,7 +17,8 @@ _SIDES = (
     "through the backbone. Ours is `engine/fit.py` with its defaults, in bf16 where the processor has it; "
     "its history and its checkpoints are written within the time. Both train the same network from the same "
     "first weights on the same faces with the same batch size, learning rate and number of epochs, each in "
-    "a process of its own, in turn. ResNet34 has random weights: speed does not depend on them."
+    "a process of its own, in turn. ResNet34 has random weights, with the BatchNorm statistics of some "
+    "faces: speed does not depend on them."
 )
 _RATIO = (
     "A ratio is the naive loop's time by ours (a step with faces by one with a constant tensor, in epochs "

@@ -41,6 +41,9 @@ class Recipe:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     dropout: tuple[float, float]
+    age_mean: float
+    age_std: float
+    """What the age head's output is counted from and in: years."""
     augmented: bool
     batch_size: int
     epochs: int
@@ -106,10 +109,12 @@ class Network(nn.Module):
             self.backbone, features = ScratchCNNv2(recipe), 256
         self.age_head = nn.Linear(features, 1)
         self.gender_head = nn.Linear(features, 2)
+        self.age_mean, self.age_std = recipe.age_mean, recipe.age_std
 
     def forward(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         features_BF = self.backbone(images_BCHW)
-        return self.age_head(features_BF).squeeze(1), self.gender_head(features_BF)
+        years_B = self.age_head(features_BF).squeeze(1) * self.age_std + self.age_mean
+        return years_B, self.gender_head(features_BF)
 
 
 def transforms(recipe: Recipe, augmented: bool) -> Any:
