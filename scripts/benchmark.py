@@ -84,27 +84,26 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(dir=out) as name:
         trial = Trial(Path(name), arguments.pairs, arguments.profile)
         hardware = trial.hardware()
-        cases = []
+        document: dict[str, Any] = {
+            "cases": [],
+            "command": command(arguments),
+            "faces": "The embedded faces, drawn." if real_faces() is None else "Faces of UTKFace.",
+            "machine": machine(hardware, load),
+            "hardware": hardware,
+            "profiles": trial.profiles,
+        }
         for case in arguments.cases:
             size = case.full if arguments.full else case.short
             if arguments.faces is not None:
                 size = Size(arguments.faces)
             entry = trial.measure(case, size, hardware)
-            cases.append(entry)
             print(summary(entry), flush=True)
-    document = {
-        "cases": cases,
-        "command": command(arguments),
-        "faces": "The embedded faces, drawn." if real_faces() is None else "Faces of UTKFace.",
-        "machine": machine(hardware, load),
-        "hardware": hardware,
-        "profiles": trial.profiles,
-    }
-    write_json(out / "benchmarks.json", document)
-    text = page(document)
-    for path in (out / "benchmarks.md", arguments.page):
-        if path is not None:
-            write_text(path, text)
+            document["cases"].append(entry)
+            text = page(document)
+            write_json(out / "benchmarks.json", document)  # what is measured stays, whatever comes
+            write_text(out / "benchmarks.md", text)
+    if arguments.page is not None:
+        write_text(arguments.page, text)
     print(f"\n{text}")
     return 0
 

@@ -153,7 +153,10 @@ def test_the_page() -> None:
     lines = page(document).splitlines()
     rows = [line for line in lines if line.startswith("| `model2_epoch`")]
     assert rows[0].startswith("| `model2_epoch` | 8.00 s | 1.00 s | 8.00 (6.00–10.00) | at least 2 | met |")
-    assert "| 4.00 | 4.00 | +0.00 (-2.48 to +2.48) | 1.000 | 1.000 | +0.000 (+0.000 to +0.000) |" in rows[1]
+    assert (
+        "| 4.00 | 4.00 | +0.00 (-2.48 to +2.48) | 1.000 | 1.000 | +0.000 (+0.000 to +0.000) | yes |"
+        in rows[1]
+    )
     assert "1.20 forward passes (at most 1.3)" in "\n".join(lines)
     assert "| not run: no GPU | – |" in "\n".join(lines)
     assert "- `model2_epoch`: aten::mm 40%" in lines
