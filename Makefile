@@ -7,7 +7,7 @@ PYTHON ?= $(VENV)/bin/python
 INSTALLED := $(if $(filter $(VENV)/bin/python,$(PYTHON)),$(VENV)/.installed)
 ARGS ?=
 
-.PHONY: help install train test lint format faces clean
+.PHONY: help install train test lint format faces bench clean
 
 help:  ## show this page
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -38,6 +38,9 @@ format: $(INSTALLED)  ## let ruff mend style and formatting
 
 faces: $(INSTALLED)  ## draw a contact sheet of the embedded faces: outputs/faces.png
 	$(PYTHON) scripts/draw_faces.py outputs/faces.png
+
+bench: $(INSTALLED)  ## a notebook's loop against our engine, short form: below 15 minutes
+	$(PYTHON) scripts/benchmark.py $(ARGS)
 
 clean:  ## remove .venv and caches; outputs stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
