@@ -92,9 +92,19 @@ class TrainerOptions(Options):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         description="auto takes an accelerator where there is one"
     )
+    devices: int = Field(
+        ge=1,
+        le=1024,
+        description="processes of each machine that train together: one a GPU, or CPU processes",
+    )
+    num_nodes: int = Field(
+        ge=1, le=4096, description="machines; with more than one, torchrun or srun starts the processes"
+    )
     precision: Literal[32, "bf16"] = Field(description="32, or bf16 autocast")
     batch_size: int = Field(
-        ge=1, le=65_536, description="faces a step; the faces of an epoch are shared out evenly"
+        ge=1,
+        le=65_536,
+        description="faces a step, on all devices together; an epoch is shared out evenly",
     )
     max_steps: int | None = Field(
         ge=1, description="end training after this many optimizer steps, for a quick look"

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
+from datetime import timedelta
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 
+from agegender.config.schema import TrainerOptions
 from agegender.core.errors import UserError
+from agegender.core.world import current_world
 
 _PRECISION: dict[Any, Any] = {32: "32-true", "bf16": "bf16-mixed"}
+
+_PATIENCE = timedelta(hours=2)
+"""How long ranks wait for one that is alive: the first reads and searches all faces before the others do."""
 
 
 def check_accelerator(accelerator: str) -> None:
@@ -21,8 +33,61 @@ def check_accelerator(accelerator: str) -> None:
         raise UserError(f"trainer.accelerator={accelerator}: not on this machine (here: {', '.join(here)})")
 
 
-def make_fabric(accelerator: str, precision: int | str = 32) -> Fabric:
-    """One device and its autocast; the network itself stays a bare module."""
+def check_devices(trainer: TrainerOptions) -> None:
+    """Raises UserError when this machine has no such device, or fewer than asked for."""
+    check_accelerator(trainer.accelerator)
+    kind = _chosen(trainer.accelerator)
+    here, name = {
+        "cuda": (torch.cuda.device_count(), "GPUs"),
+        "mps": (1, "MPS devices"),
+        "cpu": (_cores(), "CPU cores"),
+    }[kind]
+    if trainer.devices > here:
+        raise UserError(
+            f"trainer.devices={trainer.devices}: more than the {name} of this machine (1 to {here}, "
+            f"trainer.accelerator={trainer.accelerator})"
+        )
+
+
+def _chosen(accelerator: str) -> str:
+    """What `auto` means, as Fabric decides it."""
+    if accelerator != "auto":
+        return accelerator
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _cores() -> int:
+    """Those that this process may use: a container or a batch job often has fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def make_fabric(accelerator: str, precision: int | str = 32, devices: int = 1, num_nodes: int = 1) -> Fabric:
+    """This process's device and its autocast; the network itself stays a bare module.
+
+    With several devices the process must be one of them (`core/world.py`), and joins the others here.
+    """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    return Fabric(accelerator=accelerator, devices=1, precision=_PRECISION[precision])
+    if devices * num_nodes == 1:
+        alone = LightningEnvironment()  # else Fabric would take the word of a batch job's variables
+        return Fabric(accelerator=accelerator, devices=1, precision=_PRECISION[precision], plugins=alone)
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=DDPStrategy(timeout=_PATIENCE),
+        precision=_PRECISION[precision],
+        plugins=_environment(),
+    )
+    fabric.launch()
+    return fabric
+
+
+def _environment() -> ClusterEnvironment:
+    world = current_world()
+    assert world is not None
+    return SLURMEnvironment() if world.launcher == "srun" else TorchElasticEnvironment()

@@ -99,7 +99,7 @@ class Fit:
                 raise
 
     def _go_on(self, last: Last) -> None:
-        if last.previous_best is not None:
+        if last.previous_best is not None and self.run.is_writer:
             write_tensors(self.run.path / BEST, **last.previous_best)
         if self.history:
             self._write_history(self.history)  # it may be ahead of the checkpoint
@@ -109,7 +109,7 @@ class Fit:
         self._resumed = None
 
     def _keep_what_there_is(self) -> None:
-        if self.optimizer is None:
+        if self.optimizer is None or not self.run.is_writer:
             return
         if not self._boundary.is_inside:  # else the state is half a step's, and the earlier checkpoint holds
             self._save_last()
@@ -248,15 +248,18 @@ class Fit:
 
     def _hold_best(self) -> None:
         """The best of the whole epochs goes into last.ckpt before a cut one may take its place."""
-        if self.monitor.best_epoch:
+        if self.monitor.best_epoch and self.run.is_writer:
             tensors, metadata = read_tensors(self.run.path / BEST)
             self._previous_best = {"tensors": tensors, "metadata": metadata}
         self._save_last()
 
     def _write_history(self, history: list[dict[str, Any]]) -> None:
-        write_csv(pd.DataFrame(history), self.run.path / "history.csv", "%.9g")
+        if self.run.is_writer:
+            write_csv(pd.DataFrame(history), self.run.path / "history.csv", "%.9g")
 
     def _save_best(self) -> None:
+        if not self.run.is_writer:
+            return
         data = {
             "source": self.config.data.name,
             "terms": self.parts.dataset.terms,
@@ -266,6 +269,8 @@ class Fit:
         save_best(self.run.path / BEST, self.network, self.config.to_dict(), data)
 
     def _save_last(self) -> None:
+        if not self.run.is_writer:
+            return
         assert self.optimizer is not None
         tally = self.tally
         if tally.steps:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
@@ -19,6 +20,7 @@ from agegender.data.batches import Batches
 from agegender.data.dataset import Dataset
 from agegender.data.manifest import age_target
 from agegender.engine.device import make_fabric
+from agegender.engine.ranks import Ranks
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 _NEEDS = {
@@ -34,6 +36,7 @@ class Parts:
 
     config: TrainConfig
     fabric: Fabric
+    ranks: Ranks
     dataset: Dataset
     batches: Batches
     network: AgeGenderNet
@@ -57,11 +60,16 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
 
     The weights are drawn from the seed. Raises UserError for what is wrong before training.
     """
-    fabric = make_fabric(config.trainer.accelerator, config.trainer.precision)
+    trainer = config.trainer
+    fabric = make_fabric(trainer.accelerator, trainer.precision, trainer.devices, trainer.num_nodes)
+    ranks = Ranks(fabric)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
-    dataset = read(backbone.input_spec.size)
+    with ranks.first_first():  # the others find the faces in the cache
+        dataset = read(backbone.input_spec.size)
     network = build_network(backbone, config.age_head, _label_spec(config, dataset)).to(fabric.device)
+    if ranks.size > 1 and fabric.device.type == "cuda":
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
     balancer: Balancer = registry.build("balancer", config.balancer).to(fabric.device)
     batches = Batches(
         dataset.faces,
@@ -70,7 +78,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
         config.trainer.batch_size,
         fabric.device,
     )
-    return Parts(config, fabric, dataset, batches, network, balancer)
+    return Parts(config, fabric, ranks, dataset, batches, network, balancer)
 
 
 def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
