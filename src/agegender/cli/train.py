@@ -9,7 +9,7 @@ from pathlib import Path
 from agegender.cli.resume import resume_run
 from agegender.cli.run import train_and_report
 from agegender.cli.sweep import run_sweep
-from agegender.cli.together import first_decides
+from agegender.cli.together import first_decides, refuse_misplaced, refuse_tasks
 from agegender.config.entry import Entry, run_entry
 from agegender.config.launch import launch
 from agegender.config.preflight import Plan, claim_directory
@@ -27,7 +27,10 @@ def check(config: TrainConfig) -> None:
 
 def execute(plan: Plan[TrainConfig]) -> int:
     """Run the planned job, or every job of the sweep; returns the exit code."""
-    return run_sweep(plan, _job) if plan.multirun else _single(plan)
+    if not plan.multirun:
+        return _single(plan)
+    refuse_misplaced(plan)
+    return run_sweep(plan, _job)
 
 
 def _single(plan: Plan[TrainConfig]) -> int:
@@ -61,6 +64,7 @@ def _train(config: TrainConfig, directory: Path, quiet: bool = False) -> None:
 def _job(config: TrainConfig, path: Path) -> str:
     from agegender.report.run import summary_line
 
+    refuse_tasks()
     _train(config, path, quiet=True)
     return summary_line(path)
 
