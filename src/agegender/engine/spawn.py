@@ -24,7 +24,7 @@ from agegender.engine.ranks import PeerError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_GRACE = 10.0
+_GRACE = 5.0
 """Seconds that the others have to end by themselves after one has failed."""
 
 
