@@ -57,13 +57,26 @@ def test_joblib_shares_no_devices(call: Call, workdir: Path) -> None:
     assert not any(workdir.iterdir())
 
 
+MINE = """
+defaults:
+  - submitit_slurm
+partition: gpu
+tasks_per_node: 1
+"""
+
+
 @needs_submitit
 def test_slurm_is_looked_for_first(call: Call, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(workdir))
-    done = call("train", "-m", "hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "seed=1,2")
-    assert done.code == 2
-    assert "no srun on this machine" in done.err
-    done = call("train", "-m", "hydra/launcher=submitit_slurm", "hydra.launcher.partitions=gpu", "seed=1,2")
-    assert done.code == 2
-    assert "hydra.launcher.partitions" in done.err
-    assert not any(workdir.iterdir())
+    (workdir / "cluster" / "hydra" / "launcher").mkdir(parents=True)
+    (workdir / "cluster" / "hydra" / "launcher" / "mine.yaml").write_text(MINE, encoding="utf-8")
+    for chosen, words in (
+        (["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"], "no srun on this machine"),
+        (["--config-dir", "cluster", "hydra/launcher=mine"], "no srun on this machine"),
+        (["hydra/launcher=submitit_slurm", "hydra.launcher.partitions=gpu"], "hydra.launcher.partitions"),
+    ):
+        done = call("train", "-m", *chosen, "seed=1,2")
+        assert done.code == 2, done.err
+        assert words in done.err
+        assert len(done.err.splitlines()) == 1
+    assert [path.name for path in workdir.iterdir()] == ["cluster"]

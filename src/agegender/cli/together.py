@@ -48,12 +48,12 @@ def refuse_misplaced(plan: Plan[TrainConfig]) -> None:
             f"a sweep under {world.launcher} would run {world.size} times over: start it without, its jobs "
             "start their own ranks (under SLURM: hydra/launcher=submitit_slurm with tasks_per_node=1)"
         )
-    if plan.launcher == "joblib" and any(job.config.trainer.devices > 1 for job in plan.jobs):
+    if plan.launcher == "JoblibLauncher" and any(job.config.trainer.devices > 1 for job in plan.jobs):
         raise UserError(
             "hydra/launcher=joblib with trainer.devices above 1: jobs side by side would share the devices; "
             "leave the launcher out, and each job has all of them in turn"
         )
-    if plan.launcher == "submitit_slurm" and shutil.which("srun") is None:
+    if plan.launcher == "SlurmLauncher" and shutil.which("srun") is None:
         raise UserError(
             "hydra/launcher=submitit_slurm: no srun on this machine; start the sweep on one of SLURM's"
         )

@@ -46,7 +46,7 @@ class Plan(Generic[S]):
     """Where the run or the sweep goes; None where the entry's configuration names no directory."""
     directory_is_chosen: bool
     launcher: str
-    """Hydra's launcher: what runs the jobs of a sweep, and where."""
+    """Class of Hydra's launcher: what runs the jobs of a sweep, and where."""
     resume: Resume | None = None
     """The sweep that is taken up."""
 
@@ -113,7 +113,7 @@ def preflight(
             flags.config_dir,
             OmegaConf.select(base, where),
             chosen,
-            base.hydra.runtime.choices["hydra/launcher"],
+            base.hydra.launcher["_target_"].rpartition(".")[2],
             flags.resume,
         )
 
