@@ -17,7 +17,9 @@ from agegender.cli import train
 from agegender.config.entry import run_entry
 from agegender.core.files import read_json, read_yaml
 
-from .conftest import TINY, Call
+from .conftest import TINY, Call, needs_two_cores
+
+pytestmark = needs_two_cores
 
 TWO = (*TINY, "trainer.devices=2")
 ENDLESS = (
@@ -176,6 +178,20 @@ def test_an_interrupted_run_can_go_on(number: signal.Signals, call: Call, workdi
         done = call("train", "resume=run", more)
         assert done.code == 0, done.err
         assert read_json(workdir / "run" / "status.json")["resumed_from_step"] == status["step"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_a_third_signal_ends_ranks_that_hear_none(workdir: Path) -> None:
+    process = _started(*ENDLESS, "hydra.run.dir=run")
+    _wait_for(lambda: (workdir / "run" / "history.csv").exists(), process)
+    for pid in _ranks(process):
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)  # signals of one number that come together count once
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert read_json(workdir / "run" / "status.json")["status"] == "interrupted"
 
 
 def test_a_run_that_cannot_go_on_is_left_as_it_is(pair: Path, call: Call, workdir: Path) -> None:

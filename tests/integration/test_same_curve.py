@@ -14,7 +14,9 @@ from agegender.config.entry import run_entry
 from agegender.core.files import read_json
 
 from ..training import TIMES, assert_same_run
-from .conftest import TEN_STEPS
+from .conftest import TEN_STEPS, needs_two_cores
+
+pytestmark = needs_two_cores
 
 UNEVEN = (*TEN_STEPS, "trainer.precision=32", "schedule.phases.all.lr=1e-3")
 """56 training faces in five batches of 11 and 12, so that the two shares of most differ."""

@@ -27,6 +27,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 5.0
 """Seconds that the others have to end by themselves after one has failed."""
 
+_ENOUGH = 3
+"""Signals: the first asks, the second cuts the step short, the third leaves no choice."""
+
 
 @dataclass(frozen=True)
 class _End:
@@ -46,18 +49,20 @@ def run_in_ranks(size: int, work: Callable[[], None]) -> None:
     """Call `work` in `size` new processes and wait for all of them; this one stays outside of their group.
 
     Raises the error of the rank that failed first, KeyboardInterrupt where they were interrupted. SIGINT and
-    SIGTERM go to every rank; a third one ends them at once.
+    SIGTERM go to every rank.
     """
     resource_tracker.ensure_running()  # lest it be started in between, which unblocks signals
     pipes = [get_context("spawn").Pipe(duplex=False) for _ in range(size)]
     senders = [sender for _, sender in pipes]
     processes: list[BaseProcess] = []
-    with _forwarding(processes):
+    with _forwarding(processes) as signals:
         with _blocked():  # the ranks are born with it, and so cannot be hit before they can bear it
             arguments = (size, find_free_network_port(), senders, work)
             start: Any = start_processes  # untyped in torch
             processes += start(_rank, arguments, size, join=False, start_method="spawn").processes
         ends = _wait(processes, [reader for reader, _ in pipes])
+    if len(signals) >= _ENOUGH:
+        raise KeyboardInterrupt
     _raise_first(ends)
 
 
@@ -148,26 +153,28 @@ def _raise_first(ends: dict[int, _End]) -> None:
 
 
 @contextmanager
-def _forwarding(processes: list[BaseProcess]) -> Iterator[None]:
-    """Hand both signals on to the ranks until the block ends; nothing where this is not the main thread."""
-    count = 0
+def _forwarding(processes: list[BaseProcess]) -> Iterator[list[int]]:
+    """Hand both signals on to the ranks until the block ends; nothing where this is not the main thread.
+
+    Gives the list that they are noted in.
+    """
+    signals: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
+        signals.append(number)
         for process in processes:
             if process.pid is not None and process.is_alive():
-                os.kill(process.pid, signal.SIGKILL if count > 2 else number)
+                os.kill(process.pid, signal.SIGKILL if len(signals) >= _ENOUGH else number)
 
     before = {}
     try:
         for number in _SIGNALS:
             before[number] = signal.signal(number, forward)
     except ValueError:
-        yield
+        yield signals
         return
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
