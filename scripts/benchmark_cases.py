@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-PRECISION = "trainer.precision=bf16"
+PRECISION = "trainer.precision=auto"
 """Of the engine; the naive loop computes in float32."""
 CPU = ("trainer.accelerator=cpu", "schedule.patience=null", PRECISION)
 MODEL2 = ("experiment=published/model2", *CPU)

@@ -19,6 +19,9 @@ ENTRIES: dict[str, Entry] = {
     "report": report.ENTRY,
 }
 
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+needs_two_cores = pytest.mark.skipif(_CORES < 2, reason="two CPU ranks need two cores")
+
 TINY = (
     "model=scratch_cnn",
     "data.n=80",

@@ -13,6 +13,8 @@ from agegender.core.types import InputSpec
 from agegender.data.batches import NO_GENDER, Batch, Batches
 from tests.augmentation import augmentation
 
+from ..batches import shuffled
+
 OFF = augmentation("none")
 AUGMENTED = augmentation("published")
 SPEC = InputSpec(8, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
@@ -31,13 +33,6 @@ def _batches(count: int = 33, batch_size: int = 8) -> tuple[Batches, np.ndarray]
     faces.loc[5, ["age", "age_min", "age_max"]] = [np.nan, 10.0, 20.0]
     faces.loc[6, "age"] = np.nan
     return Batches(faces, images, SPEC, batch_size, torch.device("cpu")), images
-
-
-def shuffled(batches: Batches, *arguments: Any, **more: Any) -> list[Batch]:
-    """The batches of an epoch whose steps have one part each."""
-    steps = list(batches.shuffled(*arguments, **more))
-    assert all(len(step.parts) == 1 for step in steps)
-    return [part for step in steps for part in step.parts if part is not None]
 
 
 def test_every_face_once_in_even_shares() -> None:

@@ -21,6 +21,8 @@ from agegender.models.heads.regression import RegressionHead
 from agegender.models.network import AgeGenderNet, Outputs
 from tests.augmentation import augmentation
 
+from ..batches import shuffled
+
 MIXED = augmentation(mixup=0.7, mixup_alpha=0.8, mixup_bandwidth=4.0)
 ALL = augmentation(mixup=1.0, mixup_alpha=2.0, mixup_bandwidth=5.0)
 
@@ -98,14 +100,14 @@ def _batches(batch_size: int = 8, count: int = 40) -> Batches:
 
 
 def _epoch(batches: Batches, **values: float) -> list[Batch]:
-    return list(batches.shuffled(np.arange(40), 0, 1, augmentation(**values)))
+    return shuffled(batches, np.arange(40), 0, 1, augmentation(**values))
 
 
 def _joined(batches: list[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     assert all(batch.female_B is not None for batch in batches)
     female = [batch.female_B for batch in batches if batch.female_B is not None]
     return (
-        torch.cat([batch.images_BCHW for batch in batches]),
+        torch.cat([batch.inputs for batch in batches]),
         torch.cat([batch.age_B for batch in batches]),
         torch.cat(female),
     )
@@ -120,7 +122,7 @@ def test_labels_are_mixed_with_the_weight_of_the_pixels() -> None:
 
 
 def test_a_face_that_lacks_a_label_is_left_alone() -> None:
-    unmixed = torch.cat([batch.images_BCHW for batch in _epoch(_batches())])
+    unmixed = torch.cat([batch.inputs for batch in _epoch(_batches())])
     images, age, female = _joined(_epoch(_batches(), mixup=1.0))
     lacking = age.isnan() | female.isnan()
     assert int(lacking.sum()) == 4
@@ -133,20 +135,20 @@ def test_no_mixup_is_what_it_was() -> None:
     plain, off = _epoch(_batches()), _epoch(_batches(), mixup=0.0, mixup_alpha=3.0)
     for left, right in zip(plain, off, strict=True):
         assert left.female_B is right.female_B is None
-        assert torch.equal(left.images_BCHW, right.images_BCHW)
+        assert torch.equal(left.inputs, right.inputs)
         assert torch.equal(left.gender_B, right.gender_B)
 
 
 def test_faces_without_a_partner_keep_their_bits() -> None:
     mixed, plain = _joined(_epoch(_batches(), mixup=0.5))[0], _epoch(_batches())
-    same = (mixed == torch.cat([batch.images_BCHW for batch in plain])).flatten(1).all(1)
+    same = (mixed == torch.cat([batch.inputs for batch in plain])).flatten(1).all(1)
     assert 10 < int(same.sum()) < 30
 
 
 @pytest.mark.parametrize("preset", ["none", "strong"])
 def test_a_mixed_face_does_not_depend_on_its_batch(preset: str) -> None:
     options = augmentation(preset, mixup=0.7)
-    left, right = (_joined(list(_batches(size).shuffled(np.arange(40), 3, 2, options))) for size in (7, 16))
+    left, right = (_joined(shuffled(_batches(size), np.arange(40), 3, 2, options)) for size in (7, 16))
     for one, other in zip(left, right, strict=True):
         assert torch.equal(one.nan_to_num(-1), other.nan_to_num(-1))
 
@@ -177,7 +179,7 @@ def test_the_step_takes_the_mixed_labels() -> None:
     head = RegressionHead(options, 4, LabelSpec(0, 99, 30, 20))
     heads = SimpleNamespace(age_head=head, gender_head=GenderHead(4))
     outputs = Outputs(torch.full((40, 1), 30.0), torch.tensor([[1.0, -0.5]]).repeat(40, 1))
-    (batch,) = _batches(batch_size=40).shuffled(np.arange(40), 0, 1, augmentation(mixup=1.0))
+    (batch,) = shuffled(_batches(batch_size=40), np.arange(40), 0, 1, augmentation(mixup=1.0))
     assert batch.female_B is not None
     age_loss, gender_loss = task_losses(cast("AgeGenderNet", heads), outputs, batch)
     assert torch.allclose(age_loss, (batch.age_B - 30).square().nanmean())

@@ -58,6 +58,17 @@ def test_model_3_is_torchvisions_resnet34_without_its_classifier(tmp_path: Path)
     assert net.input_spec.mean == (0.485, 0.456, 0.406)
 
 
+def test_batch_norm_over_ranks_keeps_every_name() -> None:
+    """So that a checkpoint of several GPUs is one of any machine."""
+    before = _resnet().state_dict()
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(_resnet())
+    assert {name: tensor.shape for name, tensor in net.state_dict().items()} == {
+        name: tensor.shape for name, tensor in before.items()
+    }
+    assert sum(isinstance(module, nn.SyncBatchNorm) for module in net.modules()) == 36
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "resnet18.safetensors"
     save_file(import_torchvision("models").resnet18(weights=None).state_dict(), file)

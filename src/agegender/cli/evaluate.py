@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from agegender.cli.run import run_and_report
+from agegender.cli.run import reported
 from agegender.config.entry import Entry, run_entry
 from agegender.config.preflight import Plan, claim_directory
 from agegender.config.schema import EvaluateConfig
@@ -22,12 +22,13 @@ def check(config: EvaluateConfig) -> None:
 def execute(plan: Plan[EvaluateConfig]) -> int:
     """Write metrics, predictions and report into a directory of its own."""
     from agegender.engine.progress import Display
-    from agegender.engine.run_directory import RunDirectory
+    from agegender.engine.run_directory import RunDirectory, running
     from agegender.inference.evaluate import evaluate
 
     config = plan.jobs[0].config
     run, display = RunDirectory(claim_directory(plan)), Display()
-    run_and_report(run, display, lambda: evaluate(config, run, display))
+    with reported(run.path, display), running(run):
+        evaluate(config, run, display)
     return 0
 
 

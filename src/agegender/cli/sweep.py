@@ -33,15 +33,13 @@ def run_sweep(plan: Plan[TrainConfig], train: Train) -> int:
     record = new_record([job.overrides for job in plan.jobs], plan.overrides, plan.config_dir)
     write_record(record, directory)
     print(f"sweep of {len(record.jobs)} jobs in {directory}")
-    errors: list[Exception] = []
     with _sole(directory), _tabled(directory):
-        launch("train", plan, directory, TrainConfig, _job(directory, record, train, errors))
-    return _end(directory, errors)
+        launch("train", plan, directory, TrainConfig, _job(directory, record, train))
+    return _end(directory)
 
 
 def _resumed(plan: Plan[TrainConfig], resume: Resume, train: Train) -> int:
     directory, jobs = resume.directory, resume.record.jobs
-    errors: list[Exception] = []
     with _sole(directory):
         statuses = _statuses(resume)
         _refuse_other_settings(plan, resume, statuses)
@@ -54,31 +52,27 @@ def _resumed(plan: Plan[TrainConfig], resume: Resume, train: Train) -> int:
             for job in left:
                 path = directory / job.dir
                 _set_aside(path, statuses[job.number])
-                launch_one(
-                    "train",
-                    plan,
-                    job.number,
-                    path,
-                    TrainConfig,
-                    _job(directory, resume.record, train, errors),
-                )
-    return _end(directory, errors)
+                run_job = _job(directory, resume.record, train)
+                launch_one("train", plan, job.number, path, TrainConfig, run_job)
+    return _end(directory)
 
 
-def _job(
-    directory: Path, record: SweepRecord, train: Train, errors: list[Exception]
-) -> Callable[[TrainConfig, Path], None]:
-    """One job with its lines on the console; a failed one is added to `errors` and lets the others go on."""
-    from agegender.report.sweep import write_sweep
+def _job(directory: Path, record: SweepRecord, train: Train) -> Callable[[TrainConfig, Path], None]:
+    """One job with its lines on the console; a failed one lets the others go on.
+
+    Some of Hydra's launchers call it in other processes, so all that it leaves is on disk.
+    """
 
     def job(config: TrainConfig, path: Path) -> None:
+        from agegender.report.sweep import write_sweep
+
         number = int(path.name)
-        print(f"[{number + 1}/{len(record.jobs)}] {' '.join(record.jobs[number].overrides)}", flush=True)
+        place = f"[{number + 1}/{len(record.jobs)}]"
+        print(f"{place} {' '.join(record.jobs[number].overrides)}", flush=True)
         try:
-            print(f"    {train(config, path)}", flush=True)
+            print(f"{place} {train(config, path)}", flush=True)
         except Exception as error:
-            errors.append(error)
-            print(f"    failed: {error}", file=sys.stderr, flush=True)
+            print(f"{place} failed: {error}", file=sys.stderr, flush=True)
         write_sweep(directory)
         gc.collect()  # a job's faces and network lie in cycles, which would wait while the next one fills up
 
@@ -149,10 +143,11 @@ def _tabled(directory: Path) -> Iterator[None]:
         raise
 
 
-def _end(directory: Path, errors: list[Exception]) -> int:
+def _end(directory: Path) -> int:
     from agegender.report.sweep import complete_reports, write_sweep
 
     complete_reports(directory)
     table = write_sweep(directory)
     print(f"table: {directory / 'sweep.md'}")
-    return 0 if (table["status"] == "ok").all() and not errors else 1
+    is_whole = all((directory / name / "report.html").exists() for name in table["dir"])
+    return 0 if is_whole and (table["status"] == "ok").all() else 1

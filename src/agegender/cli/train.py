@@ -3,53 +3,49 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from agegender.cli.resume import resume_run
-from agegender.cli.run import run_and_report
+from agegender.cli.run import train_and_report
 from agegender.cli.sweep import run_sweep
+from agegender.cli.together import first_decides, refuse_misplaced, refuse_tasks
 from agegender.config.entry import Entry, run_entry
 from agegender.config.launch import launch
 from agegender.config.preflight import Plan, claim_directory
 from agegender.config.schema import TrainConfig
+from agegender.core.world import check_world, is_first
 
 
 def check(config: TrainConfig) -> None:
     """What only this machine can tell, before any job starts."""
-    from agegender.engine.device import check_accelerator, check_precision
+    from agegender.engine.device import check_devices
 
-    check_accelerator(config.trainer.accelerator)
-    check_precision(config.trainer.accelerator, config.trainer.precision)
+    check_world(config.trainer.devices, config.trainer.num_nodes)
+    check_devices(config.trainer)
 
 
 def execute(plan: Plan[TrainConfig]) -> int:
     """Run the planned job, or every job of the sweep; returns the exit code."""
-    return run_sweep(plan, _job) if plan.multirun else _single(plan)
-
-
-def train_and_report(config: TrainConfig, directory: Path, quiet: bool = False) -> None:
-    """One run with its report; the report is written for a failed or interrupted run, too."""
-    from agegender.engine.progress import Display
-    from agegender.engine.run_directory import RunDirectory
-    from agegender.engine.training import train
-
-    run, display = RunDirectory(directory), Display(quiet)
-    run_and_report(run, display, lambda: train(config, run, display))
-
-
-def _figures(directory: Path) -> str:
-    from agegender.report.run import summary_line
-
-    return summary_line(directory)
+    if not plan.multirun:
+        return _single(plan)
+    refuse_misplaced(plan)
+    return run_sweep(plan, _job)
 
 
 def _single(plan: Plan[TrainConfig]) -> int:
-    directory = claim_directory(plan)
+    config = plan.jobs[0].config
+    directory = first_decides(config, lambda: claim_directory(plan))
+    if not is_first():  # Hydra writes beside the run, so it is the first one's alone
+        from agegender.engine.work import train_in
+
+        train_in(directory, config)
+        return 0
     errors: list[Exception] = []
 
     def job(config: TrainConfig, path: Path) -> None:
         try:
-            train_and_report(config, path)
+            _train(config, path)
         except Exception as error:  # Hydra would print it its own way
             errors.append(error)
 
@@ -59,9 +55,18 @@ def _single(plan: Plan[TrainConfig]) -> int:
     return 0
 
 
+def _train(config: TrainConfig, directory: Path, quiet: bool = False) -> None:
+    from agegender.engine.work import train_in
+
+    train_and_report(config, directory, partial(train_in, directory, config, quiet), quiet)
+
+
 def _job(config: TrainConfig, path: Path) -> str:
-    train_and_report(config, path, quiet=True)
-    return _figures(path)
+    from agegender.report.run import summary_line
+
+    refuse_tasks()
+    _train(config, path, quiet=True)
+    return summary_line(path)
 
 
 ENTRY = Entry(
@@ -74,6 +79,7 @@ ENTRY = Entry(
         "agegender-train experiment=published/model2 data=utkface data.root=~/UTKFace",
         "agegender-train -m loss.lambda=1,10,50,100",
         "agegender-train sweep=lambda_grid seed=0,1,2",
+        "agegender-train trainer.devices=4",
         "agegender-train resume=outputs/2026-01-31/12-00-00-000000",
         "agegender-train sweep.resume=outputs/multirun/2026-01-31/12-00-00-000000",
     ),

@@ -23,6 +23,7 @@ from agegender.config.options import Options
 from agegender.config.preflight import Plan, parse_flags, preflight
 from agegender.config.resume import resuming
 from agegender.core.errors import AgeGenderError, UserError
+from agegender.core.world import current_world
 
 INTERRUPTED = 130
 
@@ -62,12 +63,21 @@ def run_entry(entry: Entry, argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         known = isinstance(error, AgeGenderError)
         text = str(error) if known else f"{type(error).__name__}: {' '.join(str(error).split())}"
-        print(f"error: {text}", file=sys.stderr)
+        print(f"error{_where()}: {text}", file=sys.stderr)
         if not known:
             print(
                 "this is a bug or a lack of memory or disk; HYDRA_FULL_ERROR=1 shows where", file=sys.stderr
             )
         return error.exit_code if isinstance(error, AgeGenderError) else 1
+
+
+def _where() -> str:
+    """Which of several processes speaks; the first one needs no name."""
+    try:
+        world = current_world()
+    except UserError:  # it may be what is wrong
+        return ""
+    return "" if world is None or world.rank == 0 else f" (rank {world.rank})"
 
 
 @contextmanager

@@ -49,6 +49,9 @@ def explain_hydra(
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.partition("/")
+        if option.startswith("launcher/"):
+            package = f"hydra-{option.removeprefix('launcher/').partition('_')[0]}-launcher"
+            return f"hydra/{option.replace('/', '=')}: no such launcher is installed (pip install {package})"
         return unknown(f"{group} option", option, groups.get(group, []))
     if isinstance(error, OverrideParseException):
         first = text.splitlines()[0]

@@ -45,6 +45,8 @@ class Plan(Generic[S]):
     directory: str | None
     """Where the run or the sweep goes; None where the entry's configuration names no directory."""
     directory_is_chosen: bool
+    launcher: str
+    """Class of Hydra's launcher: what runs the jobs of a sweep, and where."""
     resume: Resume | None = None
     """The sweep that is taken up."""
 
@@ -111,6 +113,7 @@ def preflight(
             flags.config_dir,
             OmegaConf.select(base, where),
             chosen,
+            base.hydra.launcher["_target_"].rpartition(".")[2],
             flags.resume,
         )
 

@@ -141,6 +141,14 @@ class TrainerOptions(Options):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         description="auto takes an accelerator where there is one"
     )
+    devices: int = Field(
+        ge=1,
+        le=1024,
+        description="processes of each machine that train together: one a GPU, or CPU processes",
+    )
+    num_nodes: int = Field(
+        ge=1, le=4096, description="machines; with more than one, torchrun or srun starts the processes"
+    )
     precision: Literal["auto", 32, "bf16", 16] = Field(
         description="32, or autocast to bf16 or (on cuda alone) 16; auto: bf16 where the hardware has it"
     )
@@ -148,7 +156,9 @@ class TrainerOptions(Options):
         description="torch.compile the backbone: minutes at the start, then faster on a GPU"
     )
     batch_size: int = Field(
-        ge=1, le=65_536, description="faces a step; the faces of an epoch are shared out evenly"
+        ge=1,
+        le=65_536,
+        description="faces a step, on all devices together; an epoch is shared out evenly",
     )
     accumulate: int = Field(
         ge=1, le=65_536, description="a step's faces go through the network in so many parts, to save memory"

@@ -36,11 +36,11 @@ class Parts:
 
     config: TrainConfig
     fabric: Fabric
+    ranks: Ranks
     dataset: Dataset
     batches: Batches
     network: AgeGenderNet
     balancer: Balancer
-    ranks: Ranks
     precision: int | str
     """32, bf16 or 16: what trainer.precision=auto came to."""
 
@@ -62,14 +62,18 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
 
     The weights are drawn from the seed. Raises UserError for what is wrong before training.
     """
-    precision = resolve_precision(config.trainer.accelerator, config.trainer.precision)
-    fabric = make_fabric(config.trainer.accelerator, precision)
+    trainer = config.trainer
+    precision = resolve_precision(trainer.accelerator, trainer.precision)
+    fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
     ranks = Ranks(fabric)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
-    dataset = read(backbone.input_spec.size)
+    with ranks.first_first():  # the others find the faces in the cache
+        dataset = read(backbone.input_spec.size)
     network = build_network(backbone, config.age_head, _label_spec(config, dataset))
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if ranks.size > 1 and fabric.device.type == "cuda":
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
     balancer: Balancer = registry.build("balancer", config.balancer).to(fabric.device)
     batches = Batches(
         dataset.faces,
@@ -81,7 +85,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     )
     if ranks.rank:  # every rank drops out other features
         seed_torch(int(stream(config.seed, "rank", ranks.rank).integers(2**32)))
-    return Parts(config, fabric, dataset, batches, network, balancer, ranks, precision)
+    return Parts(config, fabric, ranks, dataset, batches, network, balancer, precision)
 
 
 def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:

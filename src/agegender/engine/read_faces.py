@@ -22,6 +22,6 @@ def read_faces(
         with display.counting() as progress:
             return load_dataset(data, split, image_size, progress, seed=seed)
     except (RefusedData, UnusableData) as error:
-        if run is not None:
+        if run is not None and run.is_writer:
             write_rejected(error.rejected, run.path)
         raise

@@ -174,7 +174,7 @@ class Stepper:
         sums = [parameter.grad for parameter in parameters if parameter.grad is not None]
         means = [] if self._network.frozen else [b for b in self._network.buffers() if b.is_floating_point()]
         every = torch.cat([*(g.flatten() for g in sums), *(b.flatten() / self._ranks.size for b in means)])
-        self._ranks.sum(every)
+        every = self._ranks.sum(every)
         for own, summed in zip(
             [*sums, *means], every.split([t.numel() for t in [*sums, *means]]), strict=True
         ):

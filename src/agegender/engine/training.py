@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
+import torch
 
 from agegender.config.schema import TrainConfig
 from agegender.data.dataset import Dataset
@@ -31,7 +32,8 @@ def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
 
     def read(size: int) -> Dataset:
         dataset = read_faces(config.data, config.split, size, run, display)
-        dataset.write(run.path)
+        if run.is_writer:
+            dataset.write(run.path)
         return dataset
 
     parts = build_parts(config, read)
@@ -60,18 +62,31 @@ def _introduce(parts: Parts, display: Display) -> None:
         display.warn(
             f"phase {frozen[0]!r} trains heads on a frozen backbone of random weights (model.weights=null)"
         )
+    if parts.ranks.size > 1 and _norms_per_rank(network):
+        display.warn(
+            f"batch normalisation on {parts.ranks.size} CPU ranks: the statistics are each rank's own"
+        )
     if len(train_genders(dataset)) == 1:
         display.warn("one gender only in train: the gender head stays untrained (loss.lambda=0)")
 
 
+def _norms_per_rank(network: torch.nn.Module) -> bool:
+    """Whether some layer takes its statistics from what this rank alone sees."""
+    norms = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+    return any(isinstance(module, norms) for module in network.modules())
+
+
 def _predict(parts: Parts, run: RunDirectory) -> None:
-    """In full precision, as agegender-evaluate and agegender-predict do, whatever training used."""
+    """In full precision, as agegender-evaluate and agegender-predict do, whatever training used.
+
+    Each rank takes a share of the faces.
+    """
     dataset, network, ranks = parts.dataset, parts.network, parts.ranks
     best = load_best(run.path / BEST).state if ranks.is_first else {}
     network.load_state_dict(ranks.broadcast(best))
     rows = np.concatenate([dataset.part(part) for part in ("val", "cal", "test")])
     mine = predict(network, parts.batches.in_order(rows), nullcontext())
     predicted = pd.concat(ranks.gather(mine), ignore_index=True)
-    if ranks.is_first:
+    if run.is_writer:
         table = predictions_table(dataset.faces.iloc[rows], predicted)
         write_predictions(table, run.path / "predictions.csv")
