@@ -94,6 +94,27 @@ def test_every_optimizer(optimizer: str, tmp_path: Path) -> None:
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("schedule.ema=0.9", "schedule.rate=cosine", "schedule.warmup_epochs=1"),
+        ("schedule.rate=one_cycle", "trainer.accumulate=3", "schedule.clip_norm=1.0"),
+        ("schedule.rate=plateau", "schedule.plateau_patience=1", "schedule.layer_decay=0.5"),
+        ("augment=none", "data.cache=none", "schedule=two_phase", "schedule.phases.heads.epochs=1"),
+        ("augment=none", "schedule.phases.all.trainable=heads", "schedule.ema=0.5"),
+    ],
+    ids=" ".join,
+)
+def test_every_way_to_step(lines: tuple[str, ...], tmp_path: Path) -> None:
+    config = composed(*TINY, "model=scratch_cnn_v2", *lines, "schedule.phases.all.epochs=3")
+    train_in(tmp_path / "whole", config)
+    for number, step in enumerate((2, 6, 8, 11)):
+        with stopped_at(step):
+            go_on(tmp_path / "cut", config) if number else train_in(tmp_path / "cut", config)
+    go_on(tmp_path / "cut", config)
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
 FIGURES = {4: 0.5, 6: 0.9, 8: 0.3, 12: 0.2, 16: 0.4}
 """val_harmonic_mean by step: the best of the whole epochs is the first, and step 6 is in the second."""
 

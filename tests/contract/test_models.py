@@ -44,6 +44,12 @@ class TestBackbone:
         features_BF = backbone.eval()(torch.randn(2, 3, SIZE, SIZE))
         assert features_BF.shape == (2, backbone.num_features)
 
+    def test_its_layers_hold_every_parameter_once(self, model: str) -> None:
+        backbone = _network(model).backbone
+        found = [id(p) for layer in backbone.layer_parameters() for p in layer]
+        assert len(found) == len(set(found))
+        assert set(found) == {id(p) for p in backbone.parameters()}
+
     def test_one_face_is_a_batch(self, model: str) -> None:
         outputs = _network(model).eval()(torch.randn(1, 3, SIZE, SIZE))
         assert outputs.age_BK.shape[0] == 1

@@ -134,6 +134,20 @@ class ScheduleOptions(Options):
     )
     phases: dict[str, PhaseOptions] = Field(min_length=1, description="by name, in this order")
 
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        if self.rate == "one_cycle" and self.warmup_epochs:
+            raise ValueError(
+                f"rate=one_cycle has a warm-up of its own; warmup_epochs={self.warmup_epochs:g} must be 0"
+            )
+        for name, phase in self.phases.items():
+            if self.warmup_epochs >= phase.epochs:
+                raise ValueError(
+                    f"warmup_epochs={self.warmup_epochs:g} leaves nothing of "
+                    f"phases.{name}.epochs={phase.epochs}"
+                )
+        return self
+
 
 class TrainerOptions(Options):
     """Where and how the steps run."""

@@ -16,7 +16,8 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
     """The same items in the same order, up to two of them made in advance."""
     iterator = iter(items)
     end = object()
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
         waiting = deque(pool.submit(next, iterator, end) for _ in range(_DEPTH))
         while True:
             item = waiting.popleft().result()
@@ -24,3 +25,5 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
                 return
             waiting.append(pool.submit(next, iterator, end))
             yield item  # type: ignore[misc]
+    finally:
+        pool.shutdown(cancel_futures=True)

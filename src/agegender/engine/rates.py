@@ -27,10 +27,10 @@ def rate_factor(
     Topin 2019; plateau: the rates fall whenever the figure has not improved for plateau_patience epochs.
     """
     if schedule.rate == "one_cycle":
-        rise = _RISE * steps - 1
-        if step <= rise:
+        rise = max(_RISE * steps - 1, 0.0)
+        if step < rise:
             return _cosine(_FIRST, 1.0, step / rise)
-        return _cosine(1.0, _LAST, (step - rise) / (steps - 1 - rise))
+        return _cosine(1.0, _LAST, (step - rise) / max(steps - 1 - rise, 1.0))
     warmup = math.ceil(schedule.warmup_epochs * epoch_steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)

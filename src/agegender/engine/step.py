@@ -98,11 +98,11 @@ class Stepper:
             values_T, used_T, raised_here = self._part(forward, batch, part, step, flags)
             for task in range(len(TASKS)):
                 losses_T[task] += values_T[task]
-                weights_T[task] += used_T[task] / len(batch.parts)
+                weights_T[task] += used_T[task]
             raised = [a or b for a, b in zip(raised, raised_here, strict=True)]
         with self._clock.section("optimizer"):
             norm = self._update(optimizer, step)
-        return Taken(losses_T, weights_T, norm, raised)
+        return Taken(losses_T, [weight / len(batch.parts) for weight in weights_T], norm, raised)
 
     def _part(
         self, forward: Forward, batch: StepBatch, part: Batch | None, step: int, flags: Sequence[bool]

@@ -20,6 +20,7 @@ from agegender.report.data import data_blocks, split_blocks
 from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
+from agegender.report.profile import profile_blocks
 from agegender.report.status import read_status
 
 _PUBLISHED = (
@@ -78,7 +79,7 @@ def write_report(run_dir: Path) -> None:
     if (run_dir / "history.csv").exists():
         history = read_columns(run_dir / "history.csv", _HISTORY)
         if len(history):
-            page.section("Training", *_training(run_dir, history, config))
+            page.section("Training", *_training(run_dir, history, config), *profile_blocks(run_dir))
     page.section("Data", *data_blocks(run_dir, dataset, config))
     if dataset:
         page.section("Split", *split_blocks(dataset))
