@@ -22,7 +22,7 @@ def first_decides(config: TrainConfig, decide: Callable[[], T]) -> T:
     from agegender.engine.ranks import Ranks
 
     trainer = config.trainer
-    ranks = Ranks(make_fabric(trainer.accelerator, trainer.precision, trainer.devices, trainer.num_nodes))
+    ranks = Ranks(make_fabric(trainer.accelerator, devices=trainer.devices, num_nodes=trainer.num_nodes))
     decided: list[T] = []
     with ranks.first_first():
         if ranks.is_first:
