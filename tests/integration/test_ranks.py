@@ -96,7 +96,7 @@ def test_torchrun_starts_the_same_run(pair: Path, workdir: Path) -> None:
 
 def test_srun_starts_the_same_run(pair: Path, workdir: Path) -> None:
     """Its variables alone: there is no SLURM here."""
-    slurm = {"STEP_ID": "0", "JOB_ID": "4321", "NTASKS": "2", "NTASKS_PER_NODE": "2", "NNODES": "1",
+    slurm = {"STEP_ID": "0", "JOB_ID": str(os.getpid()), "NTASKS": "2", "NTASKS_PER_NODE": "2", "NNODES": "1",
              "NODEID": "0", "NODELIST": "127.0.0.1"}  # fmt: skip
     shared = {**os.environ, **{f"SLURM_{name}": value for name, value in slurm.items()}}
     tasks = [
@@ -109,7 +109,7 @@ def test_srun_starts_the_same_run(pair: Path, workdir: Path) -> None:
     ]  # fmt: skip
     (_, err), (out, follower_err) = (task.communicate(timeout=120) for task in tasks)
     assert [task.returncode for task in tasks] == [0, 0], err + follower_err
-    assert not out
+    assert not out, out
     assert (workdir / "run" / "predictions.csv").read_bytes() == (pair / "predictions.csv").read_bytes()
 
 
