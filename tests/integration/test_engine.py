@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,29 @@ def test_mistakes(override: str, words: str, workdir: Path, call: Call) -> None:
     assert done.code == 2
     assert words in done.err
     assert len(done.err.splitlines()) <= 2
+    assert not (workdir / "outputs").exists()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # what torch itself imports for this
+def test_a_compiled_backbone_takes_the_same_steps(tmp_path: Path) -> None:
+    """An epoch has batches of two sizes, so that the second one is compiled for any."""
+    lines = (*TEN_STEPS, "trainer.precision=32", "augment=none")
+    for compiled in ("false", "true"):
+        train_in(tmp_path / compiled, composed(*lines, f"trainer.compile={compiled}"))
+    plain, other = (
+        pd.read_csv(tmp_path / name / "history.csv").drop(columns=TIMES) for name in ("false", "true")
+    )
+    pd.testing.assert_frame_equal(plain, other, rtol=1e-3)
+    assert _tensors(tmp_path / "false").keys() == _tensors(tmp_path / "true").keys()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the compiler is another")
+def test_no_compiler(workdir: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    done = call("train", *TINY, "trainer.compile=true")
+    assert done.code == 2
+    assert "trainer.compile=true needs a C++ compiler, and no-such-compiler is not" in done.err
     assert not (workdir / "outputs").exists()
 
 

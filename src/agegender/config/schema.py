@@ -166,9 +166,7 @@ class TrainerOptions(Options):
     precision: Literal["auto", 32, "bf16", 16] = Field(
         description="32, or autocast to bf16 or (on cuda alone) 16; auto: bf16 where the hardware has it"
     )
-    compile: bool = Field(
-        description="torch.compile the backbone: minutes at the start, then faster on a GPU"
-    )
+    compile: bool = Field(description="torch.compile the backbone: the first steps then take a while")
     batch_size: int = Field(
         ge=1,
         le=65_536,

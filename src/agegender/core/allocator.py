@@ -14,8 +14,8 @@ def keep_freed_memory() -> None:
     """Keep what tensors free, for the rest of the process; nothing where the C library is not glibc.
 
     By default glibc hands large blocks back to the kernel, which clears each page anew when the next step
-    asks for it: a fifth to a third of the time of training a small network on a CPU. The process stays as
-    large as it was at its largest.
+    asks for it, which costs a small network on a CPU a good part of its time. The process stays as large as
+    it was at its largest.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +53,20 @@ def check_devices(trainer: TrainerOptions) -> None:
     if trainer.precision == 16 and kind != "cuda":
         raise UserError(
             f"trainer.precision=16 needs a cuda device, and this would run on {kind}; take auto, 32 or bf16"
+        )
+    if trainer.compile:
+        _check_compiler()
+
+
+def _check_compiler() -> None:
+    """torch's own error for this comes in the first step, and over many lines."""
+    if sys.platform == "win32":
+        return
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise UserError(
+            f"trainer.compile=true needs a C++ compiler, and {compiler} is not on this machine; install it, "
+            "or name another in the environment variable CXX"
         )
 
 

@@ -215,9 +215,9 @@ class Fit:
 
     def _refuse(self, error: NonFiniteError, batch: StepBatch) -> None:
         """End the run over a step whose numbers went bad, or count it as one that changed nothing."""
-        self._kept.nonfinite(self.run.step + 1, str(error).split("; ")[0], batch.rows)
+        self._kept.nonfinite(self.run.step + 1, error.what, batch.rows)
         if self.config.trainer.on_nonfinite == "stop":
-            raise NonFiniteError(f"{error}; its faces are listed in {NONFINITE}") from error
+            raise RunError(f"{error}; its faces are listed in {NONFINITE}") from error
         self.display.warn(f"{error}; the step is skipped, its faces are listed in {NONFINITE}")
         self.run.step += 1
         self.state.tally.skip(len(batch.rows))

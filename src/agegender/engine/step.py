@@ -23,6 +23,10 @@ Forward = Callable[[Tensor], Outputs]
 class NonFiniteError(RunError):
     """A loss or a gradient is NaN or infinite; neither weights nor optimizer have changed."""
 
+    def __init__(self, step: int, what: str, value: float) -> None:
+        super().__init__(f"step {step}: the {what} is {value}; a lower learning rate may help")
+        self.what = f"{what} is {value}"
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -57,7 +61,7 @@ def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[T
 def refuse_nonfinite(value: float | None, step: int, what: str) -> None:
     """Raises NonFiniteError for NaN and infinity; None (no such label) passes."""
     if value is not None and not math.isfinite(value):
-        raise NonFiniteError(f"step {step}: the {what} is {value}; a lower learning rate may help")
+        raise NonFiniteError(step, what, value)
 
 
 class Stepper:
