@@ -15,7 +15,7 @@ from agegender.engine.checkpoint import whole
 
 LAST = Path("checkpoints") / "last.ckpt"
 
-FORMAT = "agegender-last/2"
+FORMAT = "agegender-last/3"
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    balancer: Balancer = registry.build("balancer", config.balancer).to(fabric.device)
+    balancer: Balancer = registry.build("balancer", config.balancer, config.seed)
     batches = Batches(
         dataset.faces,
         dataset.samples,
@@ -100,6 +100,12 @@ def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
                     f"trainer.monitor={config.trainer.monitor}: no face of the {part} part has a label for "
                     f"{task}; label some, or watch {' or '.join(others)}"
                 )
+    for task in registry.find("balancer", config.balancer.name).trained:
+        if not has[task][dataset.part("train")].any():
+            raise UserError(
+                f"balancer={config.balancer.name}: no face of the train part has a label for {task}; label "
+                "some, or train on what there is with balancer=fixed"
+            )
     genders = train_genders(dataset)
     if len(genders) == 1 and config.loss.lambda_ > 0:
         raise UserError(
