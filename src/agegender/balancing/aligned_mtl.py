@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from agegender.balancing.gramian import GramianBalancer
+from agegender.balancing.gramian import TorchJDBalancer
 from agegender.config.options import BalancerOptions
 from agegender.core.registry import register
 
 
 @register("balancer", "aligned_mtl")
-class AlignedMTL(GramianBalancer):
+class AlignedMTL(TorchJDBalancer):
     """Independent component alignment, after Senushkin et al., CVPR 2023."""
 
     class Options(BalancerOptions):
@@ -25,4 +25,4 @@ class AlignedMTL(GramianBalancer):
     def __init__(self, options: Options, seed: int) -> None:  # noqa: ARG002
         from torchjd.aggregation import AlignedMTLWeighting
 
-        super().__init__(lambda: AlignedMTLWeighting(scale_mode=options.scale))
+        super().__init__(AlignedMTLWeighting(scale_mode=options.scale))

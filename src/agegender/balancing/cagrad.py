@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from agegender.balancing.gramian import GramianBalancer
+from agegender.balancing.gramian import TorchJDBalancer
 from agegender.config.options import BalancerOptions
 from agegender.core.registry import register
 
 
 @register("balancer", "cagrad")
-class CAGrad(GramianBalancer):
+class CAGrad(TorchJDBalancer):
     """Conflict-averse gradient descent, after Liu et al., NeurIPS 2021."""
 
     class Options(BalancerOptions):
@@ -25,4 +25,4 @@ class CAGrad(GramianBalancer):
     def __init__(self, options: Options, seed: int) -> None:  # noqa: ARG002
         from torchjd.aggregation import CAGradWeighting
 
-        super().__init__(lambda: CAGradWeighting(options.c, norm_eps=1e-12))
+        super().__init__(CAGradWeighting(options.c, norm_eps=1e-12))

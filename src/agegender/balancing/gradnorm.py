@@ -64,7 +64,7 @@ class GradNorm(Balancer):
         (norms_T - wanted_T).abs().sum().backward()
         self._optimizer.step()
         with torch.no_grad():
-            self.log_weights_T -= (self.log_weights_T.exp().sum() / len(TASKS)).log()
+            self.log_weights_T.sub_((self.log_weights_T.exp().sum() / len(TASKS)).log())
 
     def get_extra_state(self) -> dict[str, Any]:
         return self._optimizer.state_dict()

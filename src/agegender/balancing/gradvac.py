@@ -6,13 +6,13 @@ import torch
 from pydantic import Field
 
 from agegender.balancing.balancer import TASKS
-from agegender.balancing.gramian import GramianBalancer
+from agegender.balancing.gramian import TorchJDBalancer
 from agegender.config.options import BalancerOptions, Fraction
 from agegender.core.registry import register
 
 
 @register("balancer", "gradvac")
-class GradVac(GramianBalancer):
+class GradVac(TorchJDBalancer):
     """Surgery towards a running mean of the cosine instead of 0, after Wang et al., ICLR 2021."""
 
     class Options(BalancerOptions):
@@ -25,4 +25,4 @@ class GradVac(GramianBalancer):
 
         weighting = GradVacWeighting(options.beta)
         weighting._ensure_state(len(TASKS), torch.float64)  # else state_dict lacks it before the first step
-        super().__init__(lambda: weighting)
+        super().__init__(weighting)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agegender.balancing.gramian import GramianBalancer
+from agegender.balancing.gramian import TorchJDBalancer
 from agegender.config.options import BalancerOptions
 from agegender.core.registry import register
 
 
 @register("balancer", "imtl_g")
-class ImtlG(GramianBalancer):
+class ImtlG(TorchJDBalancer):
     """The sum has the same projection on each gradient's direction, after Liu et al., ICLR 2021.
 
     Lambda changes the length of the sum, not its direction.
@@ -22,4 +22,4 @@ class ImtlG(GramianBalancer):
     def __init__(self, options: Options, seed: int) -> None:  # noqa: ARG002
         from torchjd.aggregation import IMTLGWeighting
 
-        super().__init__(IMTLGWeighting)
+        super().__init__(IMTLGWeighting())

@@ -6,36 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from agegender.engine.last import rng_state, set_rng_state
 
 
 class SameDraws:
     """Remembers where the random numbers of a forward pass begin."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._states = (torch.get_rng_state(), self._of_device())
-
-    def _of_device(self) -> Tensor | None:
-        module = getattr(torch, self._device.type, None)
-        state: Tensor | None = None if self._device.type == "cpu" else module.get_rng_state()
-        return state
-
-    def _set(self, states: tuple[Tensor, Tensor | None]) -> None:
-        torch.set_rng_state(states[0])
-        if states[1] is not None:
-            getattr(torch, self._device.type).set_rng_state(states[1])
+        self._device, self._state = device, rng_state(device)
 
     @contextmanager
     def again(self, network: nn.Module) -> Iterator[None]:
         """The block draws the same numbers; it needs no gradient, and running statistics stay."""
-        now = (torch.get_rng_state(), self._of_device())
+        now = rng_state(self._device)
         buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
-        self._set(self._states)
+        set_rng_state(self._state, self._device)
         try:
             with torch.no_grad():
                 yield
+                for buffer, before in buffers:
+                    buffer.copy_(before)
         finally:
-            self._set(now)
-            for buffer, before in buffers:
-                buffer.copy_(before)
+            set_rng_state(now, self._device)

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
+from agegender.balancing.build import build_balancer
 from agegender.config.schema import TrainConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
@@ -66,6 +67,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     precision = resolve_precision(trainer.accelerator, trainer.precision)
     fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
     ranks = Ranks(fabric)
+    balancer = build_balancer(config.balancer, config.seed)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
     with ranks.first_first():  # the others find the faces in the cache
@@ -74,7 +76,6 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    balancer: Balancer = registry.build("balancer", config.balancer, config.seed)
     batches = Batches(
         dataset.faces,
         dataset.samples,
