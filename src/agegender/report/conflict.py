@@ -48,7 +48,8 @@ def _summary(history: pd.DataFrame) -> str:
     if angles.any():
         share = float((looked_at["grad_conflicts"] * weight)[angles].sum() / weight[angles].sum())
         cosine = float((looked_at["grad_cosine"] * weight)[angles].sum() / weight[angles].sum())
-        text += f"They were in conflict (cosine below 0) in {share:.0%} of them; the mean cosine was {cosine:+.2f}."
+        text += f"In {share:.0%} of them they were in conflict (cosine below 0); "
+        text += f"the mean cosine was {cosine:+.2f}."
     return text
 
 
