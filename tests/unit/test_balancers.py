@@ -52,7 +52,8 @@ def _gramian(gradients: Sequence[Sequence[float]]) -> Tensor:
 def _update(balancer: Balancer, gradients: Sequence[Sequence[float]]) -> np.ndarray:
     """What the balancer makes of gradients."""
     weights = balancer.weights([1.0, 1.0], _gramian(gradients))
-    return np.asarray(weights.shared_T) @ np.asarray(gradients)
+    update: np.ndarray = np.asarray(weights.shared_T) @ np.asarray(gradients)
+    return update
 
 
 def _seen(losses_T: list[float], norms_T: list[float] | None = None, again: Sequence[float] = ()) -> Seen:
@@ -158,7 +159,7 @@ def test_aligned_mtl_aligns_components(make: Any) -> None:
 
 @pytest.mark.parametrize("name", ["pcgrad", "gradvac", "upgrad", "mgda", "imtl_g", "nash_mtl", "cagrad"])
 @pytest.mark.parametrize("angle", [95, 120, 150])
-def test_a_conflict_is_resolved(make: Any, name: str, angle: float) -> None:
+def test_a_conflict_is_resolved(make: Any, name: str, angle: int) -> None:
     """The update is not the plain sum, not even its direction, and no task gets worse by it."""
     gradients = np.asarray(_random(angle, angle, ratio=4.0))
     update = _update(make(name, **({"c": 1.0} if name == "cagrad" else {})), gradients.tolist())
@@ -270,7 +271,7 @@ def test_gradnorm_brings_norms_to_their_ratio(make: Any, alpha: float) -> None:
         values_T = [loss.item() for loss in losses_T]
         weights_T = balancer.weights(values_T).shared_T
         optimizer.zero_grad()
-        sum(w * loss for w, loss in zip(weights_T, losses_T, strict=True)).backward()  # type: ignore[union-attr]
+        sum(w * loss for w, loss in zip(weights_T, losses_T, strict=True)).backward()
         optimizer.step()
         balancer.learn(_seen(values_T, norms_T))
     relative = np.asarray(values_T) / balancer.first_T.numpy()
