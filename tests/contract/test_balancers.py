@@ -52,7 +52,7 @@ def test_every_balancer_trains(name: str, fixed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["age_only", "gender_only"])
 def test_a_single_task_is_alone_on_the_shared_parameters(name: str, tmp_path: Path) -> None:
-    """Twice the gender loss, in plain steps (Adam would undo it), moves the gender head and what it trains."""
+    """Twice the gender loss, in plain steps (Adam would undo it), moves what gender trains and no more."""
     plain = (f"balancer={name}", "schedule.optimizer=sgd", "schedule.phases.all.lr=1e-5")
     runs = [tmp_path / "once", tmp_path / "twice"]
     for lambda_, run in enumerate(runs, start=1):

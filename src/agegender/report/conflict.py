@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
-from agegender.report.canvas import BLUE, GREY, ORANGE, along_epochs, line, new_grid, save_figure
+from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE, along_epochs, line, new_grid, save_figure
 from agegender.report.page import Block, Figure, Text
 
 _TASKS = {"age": (BLUE, "o"), "gender": (ORANGE, "s")}
@@ -61,22 +62,23 @@ def _draw(history: pd.DataFrame, path: Path) -> None:
         line(weights, history["epoch"], weight, colour, marker, task)
         line(losses, history["epoch"], weight * history[f"train_{task}_loss"], colour, marker, task)
         line(norms, history["epoch"][pulled.index], pulled, colour, marker, task)
-    for axis, label in (
-        (weights, "weight of the loss"),
+    for axis, title in (
+        (weights, "weight of each loss"),
         (losses, "weighted training loss"),
         (norms, "norm of the weighted gradient"),
     ):
-        axis.set(ylabel=label)
+        axis.set_title(title, fontsize=10)
         _log_where_wide(axis)
         axis.legend(frameon=False)
+    angle.set_title("do the gradients agree?", fontsize=10)
     angle.axhline(0, color=GREY, linewidth=0.8)
     for column, colour, marker, label in (
-        ("grad_cosine", BLUE, "o", "cosine, mean"),
-        ("grad_conflicts", ORANGE, "s", "share of steps in conflict"),
+        ("grad_cosine", GREEN, "^", "cosine, mean"),
+        ("grad_conflicts", GREY, "D", "share of steps in conflict"),
     ):
         values = history[column].dropna()
         line(angle, history["epoch"][values.index], values, colour, marker, label)
-    angle.set(ylabel="cosine; share", ylim=(-1.05, 1.05))
+    angle.set_ylim(-1.05, 1.05)
     angle.legend(frameon=False)
     for axis in axes:
         along_epochs(axis, history)
@@ -88,5 +90,9 @@ def _log_where_wide(axis: Axes) -> None:
     values = np.concatenate([np.asarray(drawn.get_ydata(), dtype=float) for drawn in axis.lines])
     if len(values) and values.min() > 0 and values.max() > 10 * values.min():
         axis.set_yscale("log")
+        low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+        axis.set_ylim(0.7 * 10**low, 1.4 * 10**high)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
     else:
         axis.set_ylim(bottom=0)
