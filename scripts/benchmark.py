@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 from benchmark_cases import CASES, Case, Size, real_faces
-from benchmark_figures import Pair, absent_entry, input_entry, is_met, pair_entry, start_entry
+from benchmark_figures import Pair, absent_entry, balancer_entry, input_entry, is_met, pair_entry, start_entry
 from benchmark_machine import machine
 from benchmark_measured import Measured
 from benchmark_page import page
@@ -152,6 +152,8 @@ class Trial:
                 return self._pairs(case, size, folder)
             if case.measure == "input":
                 return input_entry(case, self._input(case, size, folder))
+            if case.measure == "balancer":
+                return balancer_entry(case, self._balancer(case, size, folder))
             return start_entry(case, size, self._starts(case, size, folder))
 
     def _pairs(self, case: Case, size: Size, folder: Path) -> dict[str, Any]:
@@ -177,6 +179,11 @@ class Trial:
     def _input(self, case: Case, size: Size, folder: Path) -> Measured:
         result = folder / "input.json"
         engine("input", result, case.chosen(Size(size.faces, epochs=2 * self.pairs)))
+        return Measured.read(result)
+
+    def _balancer(self, case: Case, size: Size, folder: Path) -> Measured:
+        result = folder / "balancer.json"
+        engine("balancer", result, case.chosen(Size(size.faces, epochs=2 * self.pairs)))
         return Measured.read(result)
 
     def _starts(self, case: Case, size: Size, folder: Path) -> list[Measured]:

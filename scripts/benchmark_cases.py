@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agegender.core import registry
+
 PRECISION = "trainer.precision=auto"
 """Of the engine; the naive loop computes in float32."""
 CPU = ("trainer.accelerator=cpu", "schedule.patience=null", PRECISION)
@@ -18,7 +20,7 @@ so few steps would leave every answer at 0."""
 HEADS = ("~schedule.phases.all",)
 ALL = ("~schedule.phases.heads",)
 
-Measure = Literal["epoch", "step", "input", "start"]
+Measure = Literal["epoch", "step", "input", "start", "balancer"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Case:
     what: str
     measure: Measure
     """epoch or step: the naive loop's seconds / ours; input: a step with faces / one with a constant tensor;
-    start: seconds."""
+    start: seconds; balancer: a step under it / one under balancer=fixed."""
     settings: tuple[str, ...]
     short: Size
     full: Size
@@ -85,6 +87,22 @@ def data_settings(faces: int) -> list[str]:
 def real_faces() -> Path | None:
     above = os.environ.get("AGEGENDER_DATA")
     return Path(above).expanduser().absolute() / "UTKFace" if above else None
+
+
+BALANCER_TARGETS = {"dwa": 1.02, "uncertainty": 1.02, "gradnorm": 1.15, "pcgrad": 1.6}
+
+
+def balancer_case(balancer: str, *settings: str, name: str = "") -> Case:
+    """Model 2, 128 px, batch 32: a step under a balancer, tasks not looked at, / one under `fixed`."""
+    return Case(
+        name=f"balancer_{name or balancer}",
+        what=" ".join((f"Model 2, 128 px, batch 32: a step under balancer={balancer}", *settings)),
+        measure="balancer",
+        settings=(*MODEL2, f"balancer={balancer}", "balancer.diagnose_every=null", *settings),
+        short=Size(500),
+        full=Size(1000),
+        target=BALANCER_TARGETS.get(balancer),
+    )
 
 
 CASES = (
@@ -164,4 +182,6 @@ CASES = (
         target=None,
         needs_gpu=True,
     ),
+    balancer_case("fixed", "balancer.diagnose_every=20", name="looked_at"),
+    *(balancer_case(name) for name in registry.names("balancer") if name != "fixed"),
 )  # fmt: skip

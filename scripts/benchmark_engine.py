@@ -4,12 +4,13 @@ python scripts/benchmark_engine.py WORK TARGET SETTING ...
 
 `backbone` writes weights to the file TARGET. `prepare` writes into the folder TARGET what the naive loop
 needs, and fills the cache. The others write what they measured to the file TARGET: `train` a run, `input` a
-run whose every second epoch repeats its first batch, `start` a command up to its first step, `profile` the
-operators of a short run.
+run whose every second epoch repeats its first batch, `balancer` a run whose every second epoch is balanced,
+`start` a command up to its first step, `profile` the operators of a short run.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
@@ -30,6 +31,8 @@ from naive_loop import Recipe
 from safetensors.torch import save_file
 from torch import nn
 
+from agegender.balancing.build import build_balancer
+from agegender.balancing.fixed import Fixed
 from agegender.cli.train import ENTRY
 from agegender.config.compose import composing, to_plain, validate
 from agegender.config.entry import run_entry
@@ -37,12 +40,15 @@ from agegender.config.schema import TrainConfig
 from agegender.core.torchvision_shim import import_torchvision
 from agegender.data.batches import Batches
 from agegender.data.dataset import Dataset
+from agegender.engine.clock import Clock
 from agegender.engine.fit import Fit
 from agegender.engine.parts import Parts, build_parts
 from agegender.engine.predict import predict
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory, running
+from agegender.engine.step import Stepper
+from agegender.models.network import AgeGenderNet
 
 T = TypeVar("T")
 
@@ -154,6 +160,54 @@ def constant_input(result: Path, settings: list[str]) -> None:
     measured.write(result)
 
 
+def balancer(result: Path, settings: list[str]) -> None:
+    """A run whose odd epochs take their steps under balancer=fixed."""
+    epochs: list[dict[str, float]] = []
+    clocks: list[Clock] = []
+    backward = {"fixed": 0, "balanced": 0}
+    make, take = Batches.shuffled, Stepper.take
+    fixed = build_balancer(Fixed.Options(name="fixed", diagnose_every=None), 0)
+
+    def is_fixed() -> bool:
+        return len(epochs) % 2 == 1
+
+    def taken(stepper: Stepper, *given: Any) -> Any:
+        chosen = copy.copy(stepper)
+        if is_fixed():
+            chosen._balancer, chosen._diagnose_every = fixed, None
+        clocks.append(stepper._clock)
+        return take(chosen, *given)
+
+    def shuffled(*given: Any, **more: Any) -> Iterator[Any]:
+        epochs.append(dict(clocks[-1].seconds) if clocks else {})
+        return make(*given, **more)
+
+    def forward(network: AgeGenderNet, images_BCHW: torch.Tensor) -> Any:
+        features_BF = network.backbone(images_BCHW)
+        if features_BF.requires_grad:
+            features_BF.register_hook(count)
+        return network.read(features_BF)
+
+    def count(_gradient: torch.Tensor) -> None:
+        backward["fixed" if is_fixed() else "balanced"] += 1
+
+    with (
+        patch.object(Batches, "shuffled", shuffled),
+        patch.object(Stepper, "take", taken),
+        patch.object(AgeGenderNet, "forward", forward),
+    ):
+        measured, _ = fitted(result, [*settings, "trainer.profile=true"])
+    steps = [sum(len(each) for each in measured.epochs_steps[first::2]) for first in (0, 1)]
+    ends = [*epochs[1:], clocks[-1].seconds]
+    spent = [
+        end["backward"] - start.get("backward", 0.0)
+        for start, end in zip(epochs[::2], ends[::2], strict=True)
+    ]
+    measured.backward_share = sum(spent) / sum(sum(each) for each in measured.epochs_steps[::2])
+    measured.backward_passes = backward["balanced"] / steps[1]
+    measured.write(result)
+
+
 def fitted(
     result: Path, settings: list[str], watch: AbstractContextManager[object] | None = None
 ) -> tuple[Measured, Parts]:
@@ -232,6 +286,7 @@ WORKS = {
     "train": train,
     "input": constant_input,
     "start": start,
+    "balancer": balancer,
     "profile": profile,
 }
 

@@ -66,6 +66,20 @@ def input_entry(case: Case, measured: Measured) -> dict[str, Any]:
     }
 
 
+def balancer_entry(case: Case, measured: Measured) -> dict[str, Any]:
+    """Of a run that is under balancer=fixed in odd epochs."""
+    fixed, balanced = ([median(warm(steps)) for steps in measured.epochs_steps[first::2]] for first in (0, 1))
+    ratios = [one / other for one, other in zip(balanced, fixed, strict=True)]
+    share = measured.backward_share
+    return {
+        **_entry(case, None, median(balanced), ratios),
+        "fixed": median(fixed),
+        "extra_backward_passes": (measured.backward_passes or 1.0) - 1.0,
+        "two_passes": None if share is None else 1 + share,
+        "peak_memory": {"ours": measured.peak_memory},
+    }
+
+
 def start_entry(case: Case, size: Size, starts: Sequence[Measured]) -> dict[str, Any]:
     """Of starts with a filled cache; their ratio is the seconds."""
     seconds = [each.seconds for each in starts]

@@ -1,13 +1,12 @@
-"""What every backbone, age head and balancer promises, over the whole registry."""
+"""What every backbone and age head promises, over the whole registry."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from agegender.balancing.balancer import TASKS, Balancer
 from agegender.config.compose import composing, to_plain, validate
-from agegender.config.schema import AgeHeadConfig, ModelConfig, TrainConfig
+from agegender.config.schema import AgeHeadConfig, ModelConfig
 from agegender.core import registry
 from agegender.core.types import LabelSpec
 from agegender.models.backbone import Backbone
@@ -31,7 +30,7 @@ def _network(model: str, age_head: str = "regression", size: int = SIZE) -> AgeG
 
 
 def test_how_many_components_there_are() -> None:
-    assert [len(registry.names(kind)) for kind in ("model", "age_head", "balancer")] == [3, 1, 1]
+    assert [len(registry.names(kind)) for kind in ("model", "age_head")] == [3, 1]
 
 
 @pytest.mark.parametrize("model", registry.names("model"))
@@ -136,26 +135,3 @@ class TestAgeHead:
             optimizer.step()
             losses.append(loss.item())
         assert losses[-1] < 0.5 * losses[0]
-
-
-@pytest.mark.parametrize("name", registry.names("balancer"))
-class TestBalancer:
-    def test_fills_the_gradients_and_reports_its_weights(self, name: str) -> None:
-        plain = _plain(f"balancer={name}")
-        balancer: Balancer = registry.build("balancer", validate(TrainConfig, plain).balancer)
-        shared = torch.ones(3, requires_grad=True)
-        weights = balancer.backward([shared.square().sum(), (3 * shared).sum()])
-        assert len(weights) == len(TASKS)
-        assert shared.grad is not None
-        assert shared.grad.isfinite().all()
-        assert balancer.backward_passes >= 1
-        balancer.load_state_dict(balancer.state_dict())
-
-
-def test_fixed_is_the_plain_sum() -> None:
-    plain = _plain("balancer=fixed")
-    balancer: Balancer = registry.build("balancer", validate(TrainConfig, plain).balancer)
-    shared = torch.tensor([1.0, 2.0], requires_grad=True)
-    assert balancer.backward([shared.square().sum(), (3 * shared).sum()]) == [1.0, 1.0]
-    assert shared.grad is not None
-    assert torch.equal(shared.grad, torch.tensor([5.0, 7.0]))

@@ -52,6 +52,15 @@ def test_the_same_loss_curve(pair: Path, tmp_path: Path) -> None:
     assert last.iloc[-1] < last.iloc[0]
 
 
+@pytest.mark.parametrize("name", ["pcgrad", "gradnorm", "famo"])
+def test_the_same_curve_where_gradients_are_balanced(name: str, tmp_path: Path) -> None:
+    """Each task's gradient, its norm on the last layer, and a second look are sums over the ranks."""
+    lines = (*UNEVEN, f"balancer={name}", "balancer.diagnose_every=2", "trainer.max_steps=6")
+    one = _run(tmp_path / "one", *lines)
+    _assert_same_curve(one, _run(tmp_path / "two", *lines, "trainer.devices=2"))
+    assert (pd.read_csv(one / "history.csv")["grad_samples"] > 0).all()
+
+
 def test_the_same_losses_where_labels_are_missing(tmp_path: Path) -> None:
     """A mean over the labelled faces of the whole batch, also where a rank's share has none."""
     rng = np.random.default_rng(0)

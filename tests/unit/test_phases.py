@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from agegender.balancing.fixed import Fixed
 from agegender.core.types import LabelSpec
 from agegender.engine.phases import enter_phase, learning_rates, set_rates
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
@@ -24,8 +23,7 @@ def _phase(*overrides: str, trainable: str = "all") -> tuple[AgeGenderNet, torch
     )
     config = composed(*lines, *overrides)
     network = build_network(build_backbone(config.model, 16), config.age_head, LabelSpec(0, 120, 30, 20))
-    balancer = Fixed(Fixed.Options(name="fixed"))
-    return network, enter_phase(network, balancer, config.schedule.phases["all"], config.schedule)
+    return network, enter_phase(network, config.schedule.phases["all"], config.schedule)
 
 
 def _names(network: AgeGenderNet, group: dict[str, Any]) -> set[str]:

@@ -26,7 +26,8 @@ def test_what_all_three_share(number: int) -> None:
     assert recipe["trainer"]["monitor"] == "age_rmse"
     assert recipe["trainer"]["max_steps"] is None
     assert recipe["age_head"] == {"name": "regression", "rescale": False}
-    assert recipe["balancer"] == {"name": "fixed"}
+    assert recipe["balancer"] == {"name": "fixed", "diagnose_every": 20}
+    assert recipe["loss"]["age_unit"] == "years"
     assert recipe["schedule"]["optimizer"] == "adam"
     assert recipe["schedule"]["weight_decay"] == 0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agegender.balancing.fixed import Fixed
+from agegender.balancing.balancer import TASKS, Balancer, Seen, Weights
+from agegender.balancing.build import build_balancer
+from agegender.config.schema import LossOptions
+from agegender.core import registry
 from agegender.core.types import LabelSpec
 from agegender.data.batches import Batches, Share, StepBatch
 from agegender.engine.clock import Clock
 from agegender.engine.ranks import Ranks
-from agegender.engine.step import NonFiniteError, Stepper, Taken
+from agegender.engine.step import NonFiniteError, Stepper, Taken, loss_scales, task_losses
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 from ..augmentation import augmentation
@@ -34,27 +39,42 @@ class _Alone:
     def sum(self, values: Tensor) -> Tensor:
         return values
 
+    def sum_in_place(self, tensors: Sequence[Tensor]) -> None:
+        """Nothing to add."""
 
-def _network() -> AgeGenderNet:
+
+def _network(model: str = "scratch_cnn") -> AgeGenderNet:
     torch.manual_seed(0)
-    config = composed("model=scratch_cnn", "data.image_size=16")
+    config = composed(f"model={model}", "data.image_size=16")
     return build_network(build_backbone(config.model, 16), config.age_head, LabelSpec(0, 120, 30, 20))
 
 
-def _stepper(network: AgeGenderNet, clip_norm: float | None = None) -> Stepper:
+def _stepper(
+    network: AgeGenderNet,
+    clip_norm: float | None = None,
+    balancer: Balancer | None = None,
+    scale_T: Sequence[float] = (1.0, 50.0),
+    diagnose_every: int | None = None,
+    scaled: bool = False,
+) -> Stepper:
     return Stepper(
         network,
-        Fixed(Fixed.Options(name="fixed")),
-        50.0,
+        balancer or _balancer("fixed"),
+        scale_T,
+        diagnose_every,
         clip_norm,
         nullcontext,
-        torch.amp.GradScaler("cpu", enabled=False),
+        torch.amp.GradScaler("cpu", enabled=scaled),
         cast("Ranks", _Alone()),
         Clock(False, CPU),
     )
 
 
-def _batch(share: Share = WHOLE, faces: int = 13) -> StepBatch:
+def _balancer(name: str) -> Balancer:
+    return build_balancer(composed(f"balancer={name}").balancer, 0)
+
+
+def _batch(share: Share = WHOLE, faces: int = 13, genders: bool = True) -> StepBatch:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (faces, 16, 16, 3), dtype=np.uint8)
     table = pd.DataFrame(
@@ -62,7 +82,7 @@ def _batch(share: Share = WHOLE, faces: int = 13) -> StepBatch:
             "age": [np.nan if i % 3 == 1 else 20.0 + i for i in range(faces)],
             "age_min": np.nan,
             "age_max": np.nan,
-            "gender": [("female", "male", None)[i % 4 % 3] for i in range(faces)],
+            "gender": [("female", "male", None)[i % 4 % 3] if genders else None for i in range(faces)],
         }
     )
     batches = Batches(table, pixels, _network().input_spec, 64, CPU, share)
@@ -135,3 +155,166 @@ def test_flags_go_through() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     taken = _stepper(network).take(network, optimizer, _batch(Share(parts=3)), 1, (True, False))
     assert taken.flags == [True, False]
+
+
+def _task_gradients(batch: StepBatch, scale_T: Sequence[float] = (1.0, 50.0)) -> tuple[Tensor, list[Tensor]]:
+    """Each task's weighted gradient on the shared parameters (T, N), and on its own."""
+    network = _network()
+    (part,) = batch.parts
+    assert part is not None
+    shared_T, own_T = [], []
+    for task, scale in enumerate(scale_T):
+        network.zero_grad()
+        loss = task_losses(network, network(part.inputs), part)[task]
+        (loss * scale * batch.shares(part)[task]).backward()
+        shared_T.append(_gradient(network.backbone))
+        own_T.append(_gradient((network.age_head, network.gender_head)[task]))
+    return torch.stack(shared_T), own_T
+
+
+def _balanced(name: str, batch: StepBatch, **changed: Any) -> tuple[AgeGenderNet, Taken]:
+    network, balancer = _network(), _balancer(name)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    return network, _stepper(network, balancer=balancer, **changed).take(network, optimizer, batch, 1)
+
+
+@pytest.mark.parametrize("name", registry.names("balancer"))
+def test_every_balancer_weighs_what_it_was_given(name: str) -> None:
+    """One part or many, looked at or not, scaled for float16 or not: the whole batch's gradient."""
+    rows_TN, own_T = _task_gradients(_batch())
+    balancer = _balancer(name)
+    losses_T = np.multiply(_take(_network(), _batch()).losses_T, (1, 50)).tolist()
+    weights = balancer.weights(losses_T, (rows_TN.double() @ rows_TN.double().T))
+    expected_N = torch.tensor(weights.shared_T) @ rows_TN
+    for changed, share in (
+        ({}, WHOLE),
+        ({"diagnose_every": 1}, WHOLE),
+        ({"scaled": True}, WHOLE),
+        ({}, Share(parts=5)),
+        ({"diagnose_every": 1}, Share(parts=20)),
+    ):
+        network, taken = _balanced(name, _batch(share), **changed)
+        size = float(expected_N.norm())
+        assert torch.allclose(_gradient(network.backbone), expected_N, rtol=1e-2, atol=2e-4 * size), changed
+        for head, own, weight in zip(
+            (network.age_head, network.gender_head), own_T, weights.heads_T, strict=True
+        ):
+            assert torch.allclose(_gradient(head), own * weight, rtol=1e-2, atol=1e-3 * float(own.norm()))
+        assert taken.weights_T == pytest.approx(np.multiply(weights.shared_T, (1, 50)), rel=1e-2)
+        assert (taken.conflict is not None) == ("diagnose_every" in changed)
+
+
+def test_a_conflict_is_what_the_gradients_say() -> None:
+    rows_TN, _ = _task_gradients(_batch())
+    expected = torch.nn.functional.cosine_similarity(rows_TN[0], rows_TN[1], dim=0)
+    for name in ("fixed", "pcgrad", "age_only"):
+        _, taken = _balanced(name, _batch(), diagnose_every=3)
+        assert taken.conflict is not None
+        assert taken.conflict.cosine == pytest.approx(float(expected), abs=1e-4)
+        wanted = rows_TN.norm(dim=1).numpy() * np.abs(np.divide(taken.weights_T, (1, 50)))
+        assert taken.conflict.norms_T == pytest.approx(wanted, rel=1e-4)
+
+
+def test_steps_are_looked_at_from_the_first_on() -> None:
+    network = _network()
+    stepper = _stepper(network, diagnose_every=4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    steps = range(1, 11)
+    taken = [stepper.take(network, optimizer, _batch(), step).conflict is not None for step in steps]
+    assert [step for step, looked in zip(steps, taken, strict=True) if looked] == [1, 5, 9]
+
+
+@pytest.mark.parametrize("name", registry.names("balancer"))
+def test_a_batch_without_one_tasks_labels(name: str) -> None:
+    """The other task keeps the weight it had; nothing is learned, nothing breaks."""
+    network, balancer = _network(), _balancer(name)
+    stepper = _stepper(network, balancer=balancer, diagnose_every=1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    weights = stepper.take(network, optimizer, _batch(), 1).weights_T
+    before = copy.deepcopy(balancer.state_dict())
+    taken = stepper.take(network, optimizer, _batch(genders=False), 2)
+    assert taken.weights_T == weights
+    assert taken.conflict is None
+    assert repr(balancer.state_dict()) == repr(before)
+    assert all(bool(p.grad.isfinite().all()) for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", registry.names("balancer"))
+def test_frozen_features_have_no_fight(name: str) -> None:
+    network, balancer = _network(), _balancer(name)
+    network.freeze_backbone(True)
+    optimizer = torch.optim.SGD(network.heads(), lr=0.1)
+    for step in (1, 2, 3):
+        stepper = _stepper(network, balancer=balancer, diagnose_every=1)
+        taken = stepper.take(network, optimizer, _batch(), step)
+        assert taken.conflict is None
+        assert taken.grad_norm > 0
+    assert all(p.grad is None for p in network.backbone.parameters())
+
+
+class _Watching(Balancer):
+    """Notes what it sees."""
+
+    looks_again = True
+    probes_last_layer = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[list[float], list[float], list[float]]] = []
+
+    def _weigh(self, losses_T: Sequence[float], gramian_TT: Tensor | None) -> Weights:  # noqa: ARG002
+        return Weights.same([1.0] * len(TASKS))
+
+    def learn(self, seen: Seen) -> None:
+        assert seen.probe_norms_T is not None
+        self.seen.append((seen.losses_T, seen.probe_norms_T, seen.look_again()))
+
+
+@pytest.mark.parametrize("share", [WHOLE, Share(parts=3)])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_what_a_balancer_learns_from(share: Share, scaled: bool) -> None:
+    """The weighted losses; each task's gradient on the last shared layer; the losses after the step."""
+    network, balancer = _network("scratch_cnn_v2"), _Watching()
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    statistics = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    stepper = _stepper(network, balancer=balancer, scaled=scaled)
+    taken = stepper.take(network, optimizer, _batch(share, faces=60), 1)
+    after_one = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    ((losses_T, norms_T, again_T),) = balancer.seen
+    assert losses_T == pytest.approx(np.multiply(taken.losses_T, (1, 50)))
+    assert again_T == pytest.approx(losses_T, rel=1e-5)  # weights are the same, hence also the dropout was
+    last = [p for p in network.backbone.parameters() if p.ndim > 1][-1]
+    if share is WHOLE:  # dropout is drawn anew for each way to share out
+        assert last.grad is not None
+        low, high = abs(norms_T[0] - norms_T[1]), sum(norms_T)
+        assert low <= float(last.grad.norm()) <= high * (1 + 1e-5)
+    moved = [name for name in statistics if not torch.equal(statistics[name], after_one[name])]
+    assert moved  # by the step itself
+    with pytest.MonkeyPatch.context() as patch:  # the second look alone moves nothing
+        patch.setattr(_Watching, "learn", lambda *_: None)
+        torch.manual_seed(0)
+        twin = _network("scratch_cnn_v2").train()
+        plain = _stepper(twin, balancer=_Watching(), scaled=scaled)
+        plain.take(twin, torch.optim.SGD(twin.parameters(), lr=0.0), _batch(share, faces=60), 1)
+    for name, tensor in twin.named_buffers():
+        assert torch.equal(tensor, after_one[name]), name
+
+
+def test_the_unit_of_ages_is_lambdas_unit() -> None:
+    """lambda=50 of years squared is 50 / std^2 of standard deviations, at 1 / std^2 of the gradient."""
+    head = _network().age_head
+    std = head.label_spec.age_std
+    years = loss_scales(LossOptions(lambda_=50.0, age_unit="years"), head)
+    assert years == [1.0, 50.0]
+    stds = loss_scales(LossOptions(lambda_=50.0 / std**2, age_unit="std"), head)
+    assert np.multiply(stds, std**2) == pytest.approx(years)
+    assert pytest.approx(0.13, abs=0.005) == 50.0 / 19.9**2  # UTKFace
+    gradients = []
+    for scale_T in (years, stds):
+        network = _network()
+        _stepper(network, scale_T=scale_T).take(
+            network, torch.optim.SGD(network.parameters(), lr=0.0), _batch(), 1
+        )
+        gradients.append(_gradient(network))
+    assert torch.allclose(gradients[1] * std**2, gradients[0], rtol=1e-3, atol=1e-3)

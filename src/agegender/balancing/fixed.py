@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from agegender.balancing.balancer import Balancer
+from agegender.balancing.balancer import TASKS, Balancer, Weights
 from agegender.config.options import BalancerOptions
 from agegender.core.registry import register
 
 
 @register("balancer", "fixed")
 class Fixed(Balancer):
-    """Backward of the sum of the losses."""
+    """The sum of the losses."""
 
     class Options(BalancerOptions):
         """No settings of its own."""
 
-    backward_passes = 1
+    trained = ()
 
-    def __init__(self, options: Options) -> None:  # noqa: ARG002 (every balancer takes its options)
+    def __init__(self, options: Options, seed: int) -> None:  # noqa: ARG002
         super().__init__()
 
-    def backward(self, losses_T: list[Tensor]) -> list[float]:
-        torch.stack(losses_T).sum().backward()
-        return [1.0] * len(losses_T)
+    def _weigh(self, losses_T: Sequence[float], gramian_TT: Tensor | None) -> Weights:  # noqa: ARG002
+        return Weights.same([1.0] * len(TASKS))

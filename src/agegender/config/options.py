@@ -126,3 +126,10 @@ class AgeHeadOptions(Component):
 
 class BalancerOptions(Component):
     """Settings that every balancer shares."""
+
+    diagnose_every: int | None = Field(
+        ge=1,
+        le=1_000_000,
+        description="steps between two looks at each task's own gradient on the shared parameters, each at "
+        "the cost of another backward pass; null: never",
+    )

@@ -88,6 +88,10 @@ class LossOptions(Options):
     """The published loss: age loss (years squared for the regression head) + lambda * cross entropy."""
 
     lambda_: float = Field(alias="lambda", ge=0, description="weight of the gender loss against the age loss")
+    age_unit: Literal["years", "std"] = Field(
+        description="what the age loss counts when it is weighed: years, or standard deviations of the "
+        "training faces' ages; lambda=50 of years squared is 50/std^2 of std (0.13 where std is 19.9 years)"
+    )
 
 
 class PhaseOptions(Options):
@@ -242,6 +246,11 @@ class TrainConfig(Options):
             raise ValueError(
                 f"trainer.accumulate={self.trainer.accumulate} parts cannot be made of "
                 f"trainer.batch_size={self.trainer.batch_size} faces"
+            )
+        if self.loss.lambda_ == 0 and "gender" in registry.find("balancer", self.balancer.name).trained:
+            raise ValueError(
+                f"loss.lambda=0 leaves balancer={self.balancer.name} no gender loss to work with; allowed: "
+                "a lambda above 0, or balancer=fixed or age_only"
             )
         smallest = self.model.min_image_size
         if self.data.image_size is not None and self.data.image_size < smallest:

@@ -24,7 +24,7 @@ from agegender.engine.phases import learning_rates
 from agegender.engine.progress import Display, epoch_line
 from agegender.engine.run_directory import RunDirectory
 from agegender.engine.state import State
-from agegender.engine.step import Forward, NonFiniteError, Stepper, refuse_nonfinite
+from agegender.engine.step import Forward, NonFiniteError, Stepper, loss_scales, refuse_nonfinite
 from agegender.engine.tally import Tally
 from agegender.engine.validate import validate
 from agegender.models.network import AgeGenderNet
@@ -49,7 +49,8 @@ class Fit:
         self._stepper = Stepper(
             self.network,
             parts.balancer,
-            self.config.loss.lambda_,
+            loss_scales(self.config.loss, self.network.age_head),
+            self.config.balancer.diagnose_every,
             schedule.clip_norm,
             parts.fabric.autocast,
             self.state.scaler,
@@ -207,6 +208,8 @@ class Fit:
         self.run.step += 1
         state.tally.add(taken.losses_T, batch.labelled, len(batch.rows))
         state.tally.add_step(taken.weights_T, taken.grad_norm)
+        if taken.conflict is not None:
+            state.tally.add_sample(taken.conflict)
         if state.average is not None:
             state.average.update(self.network)
         self._boundary.is_agreed, is_due = taken.flags
@@ -234,8 +237,9 @@ class Fit:
         """The epoch's row of history.csv; `seconds` were spent on its steps."""
         state = self.state
         assert state.optimizer is not None
-        rates, losses_T, weights_T = (
-            learning_rates(state.optimizer), state.tally.mean_losses(), state.tally.mean_weights(),
+        rates, tally = learning_rates(state.optimizer), state.tally
+        losses_T, weights_T, norms_T = (
+            tally.mean_losses(), tally.mean_weights(), tally.mean_shared_norms(),
         )  # fmt: skip
         return {
             "epoch": state.epoch,
@@ -248,10 +252,15 @@ class Fit:
             **figures,
             "weight_age": weights_T[0],
             "weight_gender": weights_T[1],
-            "grad_norm": state.tally.mean_grad_norm(),
-            "skipped_steps": state.tally.skipped,
+            "grad_norm": tally.mean_grad_norm(),
+            "grad_samples": tally.samples,
+            "shared_grad_age": norms_T[0],
+            "shared_grad_gender": norms_T[1],
+            "grad_cosine": tally.mean_cosine(),
+            "grad_conflicts": tally.conflict_share(),
+            "skipped_steps": tally.skipped,
             "seconds": self._now() - self._since,
-            "images_per_second": state.tally.faces / seconds,
+            "images_per_second": tally.faces / seconds,
         }
 
     def _keep(self, row: dict[str, Any], is_whole: bool) -> None:
@@ -267,6 +276,7 @@ class Fit:
         if is_best:
             self._kept.best(state.judged)
         if is_whole:
+            self.parts.balancer.end_epoch(state.tally.mean_losses())
             state.monitor, state.history, state.tally = monitor, history, Tally()
             self._save_last()
         self.run.set_status("running")

@@ -15,7 +15,7 @@ from agegender.engine.checkpoint import whole
 
 LAST = Path("checkpoints") / "last.ckpt"
 
-FORMAT = "agegender-last/2"
+FORMAT = "agegender-last/3"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,11 @@ def restore_rng(last: Last, device: torch.device, rank: int) -> None:
     """Draw on where the checkpoint stood; what it does not know (a rank, a kind of device) draws anew."""
     if rank >= len(last.rng):
         return
-    state = last.rng[rank]
+    set_rng_state(last.rng[rank], device)
+
+
+def set_rng_state(state: dict[str, Any], device: torch.device) -> None:
+    """Draw on from a state; one of another kind of device leaves this one's generator as it is."""
     torch.set_rng_state(state["cpu"])
     if state["device"] is not None and state["type"] == device.type:
         getattr(torch, device.type).set_rng_state(state["device"])

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
+from agegender.balancing.build import build_balancer
 from agegender.config.schema import TrainConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
@@ -66,6 +67,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     precision = resolve_precision(trainer.accelerator, trainer.precision)
     fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
     ranks = Ranks(fabric)
+    balancer = build_balancer(config.balancer, config.seed)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
     with ranks.first_first():  # the others find the faces in the cache
@@ -74,7 +76,6 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    balancer: Balancer = registry.build("balancer", config.balancer).to(fabric.device)
     batches = Batches(
         dataset.faces,
         dataset.samples,
@@ -100,6 +101,12 @@ def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
                     f"trainer.monitor={config.trainer.monitor}: no face of the {part} part has a label for "
                     f"{task}; label some, or watch {' or '.join(others)}"
                 )
+    for task in registry.find("balancer", config.balancer.name).trained:
+        if not has[task][dataset.part("train")].any():
+            raise UserError(
+                f"balancer={config.balancer.name}: no face of the train part has a label for {task}; label "
+                "some, or train on what there is with balancer=fixed"
+            )
     genders = train_genders(dataset)
     if len(genders) == 1 and config.loss.lambda_ > 0:
         raise UserError(

@@ -20,15 +20,14 @@ _OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any
 
 def enter_phase(
     network: AgeGenderNet,
-    balancer: nn.Module,
     phase: PhaseOptions,
     schedule: ScheduleOptions,
 ) -> torch.optim.Optimizer:
     """Freeze or thaw the backbone and make the phase's optimizer; each phase starts a new one.
 
-    Groups: `heads`, `backbone` (its topmost layer, or all of it), `backbone-1` and so on below it,
-    `balancer`; what no weight decay applies to stands in a group of its own, `heads.plain`. `peak` is a
-    group's highest rate.
+    Groups: `heads`, `backbone` (its topmost layer, or all of it), `backbone-1` and so on below it; what no
+    weight decay applies to stands in a group of its own, `heads.plain`. `peak` is a group's highest rate.
+    A balancer moves its own parameters.
     """
     network.freeze_backbone(phase.trainable == "heads")
     layers = [("heads", network.heads(), phase.lr_heads or phase.lr)]
@@ -39,7 +38,6 @@ def enter_phase(
         for name, parameters, rate in layers
         for group in _groups(name, parameters, rate, schedule.weight_decay)
     ]
-    groups += _groups("balancer", balancer.parameters(), phase.lr, 0.0)
     optimizer, settings = _OPTIMIZERS[schedule.optimizer]
     return optimizer(groups, fused=True, **settings)
 

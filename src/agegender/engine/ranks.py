@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -41,6 +42,14 @@ class Ranks:
         with _together():
             dist.all_reduce(total)
         return total
+
+    def sum_in_place(self, tensors: Sequence[Tensor]) -> None:
+        """Each rank's tensors become their sums, in one exchange."""
+        if self.size == 1:
+            return
+        sums = self.sum(torch.cat([tensor.flatten() for tensor in tensors]))
+        for own, summed in zip(tensors, sums.split([tensor.numel() for tensor in tensors]), strict=True):
+            own.copy_(summed.view(own.shape))
 
     def broadcast(self, value: T) -> T:
         """The first rank's value, on every rank."""

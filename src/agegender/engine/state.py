@@ -51,9 +51,7 @@ class State:
     def enter(self, phase: str) -> None:
         """Begin a phase: its optimizer and its average are new."""
         schedule = self._config.schedule
-        self.optimizer = enter_phase(
-            self._parts.network, self._parts.balancer, schedule.phases[phase], schedule
-        )
+        self.optimizer = enter_phase(self._parts.network, schedule.phases[phase], schedule)
         if self.average is not None:
             self.average.restart()
         self.phase = phase

@@ -1,4 +1,4 @@
-"""One optimizer step: two task losses, lambda, the balancer's backward pass."""
+"""One optimizer step: two task losses, lambda, the balanced backward pass, the update."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from agegender.balancing.balancer import TASKS, Balancer
+from agegender.balancing.balancer import TASKS, Balancer, Seen
+from agegender.config.schema import LossOptions
 from agegender.core.errors import RunError
 from agegender.data.batches import NO_GENDER, Batch, StepBatch
+from agegender.engine.again import SameDraws
+from agegender.engine.balanced import BalancedBackward
 from agegender.engine.clock import Clock
+from agegender.engine.gradients import Conflict
 from agegender.engine.ranks import Ranks
+from agegender.models.head import AgeHead
 from agegender.models.network import AgeGenderNet, Outputs
 
 Forward = Callable[[Tensor], Outputs]
@@ -35,10 +41,13 @@ class Taken:
     losses_T: list[float]
     """Mean of each task over the step's labelled faces, before any weight."""
     weights_T: list[float]
+    """What each loss was multiplied by, lambda included, where it met the shared parameters."""
     grad_norm: float
     """Of the whole gradient, before it was clipped."""
     flags: list[bool]
     """Each one set where any rank had set it."""
+    conflict: Conflict | None
+    """How the tasks' gradients stood to each other, in a step that was looked at."""
 
 
 def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[Tensor]:
@@ -64,6 +73,12 @@ def refuse_nonfinite(value: float | None, step: int, what: str) -> None:
         raise NonFiniteError(step, what, value)
 
 
+def loss_scales(loss: LossOptions, head: AgeHead) -> list[float]:
+    """What each task's loss is multiplied by in front of the balancer: the unit of ages, and lambda."""
+    unit = 1.0 if loss.age_unit == "years" else head.label_spec.age_std
+    return [unit**-head.years_power, loss.lambda_]
+
+
 class Stepper:
     """Takes steps: what a step needs that stays the same from one to the next."""
 
@@ -71,7 +86,8 @@ class Stepper:
         self,
         network: AgeGenderNet,
         balancer: Balancer,
-        lambda_: float,
+        scale_T: Sequence[float],
+        diagnose_every: int | None,
         clip_norm: float | None,
         autocast: Callable[[], AbstractContextManager[object]],
         scaler: torch.amp.GradScaler,
@@ -79,8 +95,8 @@ class Stepper:
         clock: Clock,
     ) -> None:
         self._network, self._balancer = network, balancer
-        self._scale_T = [1.0, lambda_]
-        self._clip_norm = clip_norm
+        self._scale_T = list(scale_T)
+        self._diagnose_every, self._clip_norm = diagnose_every, clip_norm
         self._autocast, self._scaler = autocast, scaler
         self._ranks, self._clock = ranks, clock
 
@@ -97,37 +113,77 @@ class Stepper:
         Raises NonFiniteError, on every rank at once, before weights or optimizer change.
         """
         optimizer.zero_grad(set_to_none=True)
-        losses_T, weights_T, raised = [0.0] * len(TASKS), [0.0] * len(TASKS), [False] * len(flags)
+        every, is_balanced = self._diagnose_every, all(batch.labelled)
+        is_sample = is_balanced and every is not None and (step - 1) % every == 0
+        backward = BalancedBackward(self._balancer, self._network, len(batch.parts), is_balanced, is_sample)
+        draws = SameDraws(self._device) if self._balancer.looks_again else None
+        losses_T, raised = [0.0] * len(TASKS), [False] * len(flags)
         for part in batch.parts:
-            values_T, used_T, raised_here = self._part(forward, batch, part, step, flags)
-            for task in range(len(TASKS)):
-                losses_T[task] += values_T[task]
-                weights_T[task] += used_T[task]
+            values_T, raised_here = self._part(forward, batch, part, step, flags, backward)
+            losses_T = [total + value for total, value in zip(losses_T, values_T, strict=True)]
             raised = [a or b for a, b in zip(raised, raised_here, strict=True)]
+        with self._clock.section("backward"):
+            balance = backward.finish(self._ranks, float(self._scaler.get_scale()))
         with self._clock.section("optimizer"):
             norm = self._update(optimizer, step)
-        return Taken(losses_T, [weight / len(batch.parts) for weight in weights_T], norm, raised)
+        if is_balanced and norm is not None:
+            again = partial(self._look_again, forward, batch, step, draws)
+            self._balancer.learn(Seen(self._weighed(losses_T), balance.probe_norms_T, again))
+        return Taken(losses_T, self._weighed(balance.weights.shared_T), norm or 0.0, raised, balance.conflict)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._network.parameters()).device
+
+    def _weighed(self, values_T: Sequence[float]) -> list[float]:
+        return [value * scale for value, scale in zip(values_T, self._scale_T, strict=True)]
 
     def _part(
-        self, forward: Forward, batch: StepBatch, part: Batch | None, step: int, flags: Sequence[bool]
-    ) -> tuple[list[float], list[float], list[bool]]:
-        shared_T = []
+        self,
+        forward: Forward,
+        batch: StepBatch,
+        part: Batch | None,
+        step: int,
+        flags: Sequence[bool],
+        backward: BalancedBackward,
+    ) -> tuple[list[float], list[bool]]:
+        """Its losses, those of all ranks, and whether any rank had set a flag."""
         with self._clock.section("forward"):
-            if part is not None:
-                shares = batch.shares(part)
-                with self._autocast():
-                    losses_T = task_losses(self._network, self._outputs(forward, part, step), part)
-                shared_T = [loss * share for loss, share in zip(losses_T, shares, strict=True)]
-            sums = self._sum(shared_T, part, flags)
+            shared_T = self._losses(forward, batch, part, step)
+            sums = self._sum(shared_T, flags)
         values_T, raised = sums[: len(TASKS)], [flag > 0 for flag in sums[len(TASKS) :]]
         for task, value in zip(TASKS, values_T, strict=True):
             refuse_nonfinite(value, step, f"{task} loss")
-        used_T = [1.0] * len(TASKS)
-        if part is not None:
-            with self._clock.section("backward"):
-                weighted = [loss * weight for loss, weight in zip(shared_T, self._scale_T, strict=True)]
-                used_T = self._balancer.backward([self._scaler.scale(loss) for loss in weighted])
-        return values_T, [used * own for used, own in zip(used_T, self._scale_T, strict=True)], raised
+        with self._clock.section("backward"):
+            losses_T = None
+            if shared_T is not None:
+                losses_T = [
+                    self._scaler.scale(loss * scale)
+                    for loss, scale in zip(shared_T, self._scale_T, strict=True)
+                ]
+            backward.add(losses_T, self._weighed(values_T))
+        return values_T, raised
+
+    def _losses(
+        self, forward: Forward, batch: StepBatch, part: Batch | None, step: int
+    ) -> list[Tensor] | None:
+        """What a part adds to the step's mean losses."""
+        if part is None:
+            return None
+        with self._autocast():
+            losses_T = task_losses(self._network, self._outputs(forward, part, step), part)
+        return [loss * share for loss, share in zip(losses_T, batch.shares(part), strict=True)]
+
+    def _look_again(
+        self, forward: Forward, batch: StepBatch, step: int, draws: SameDraws | None
+    ) -> list[float]:
+        assert draws is not None
+        losses_T = [0.0] * len(TASKS)
+        with self._clock.section("forward"), draws.again(self._network):
+            for part in batch.parts:
+                values_T = self._sum(self._losses(forward, batch, part, step), ())
+                losses_T = [total + value for total, value in zip(losses_T, values_T, strict=True)]
+        return self._weighed(losses_T)
 
     def _outputs(self, forward: Forward, part: Batch, step: int) -> Outputs:
         try:
@@ -140,23 +196,25 @@ class Stepper:
                 "raise trainer.batch_size or data.image_size"
             ) from error
 
-    def _sum(self, shared_T: list[Tensor], part: Batch | None, flags: Sequence[bool]) -> list[float]:
+    def _sum(self, shared_T: list[Tensor] | None, flags: Sequence[bool]) -> list[float]:
         """The losses and the flags over all ranks: one exchange, and the one wait for the device."""
-        device = part.inputs.device if part is not None else next(self._network.parameters()).device
-        losses_T = torch.stack(shared_T).detach() if shared_T else torch.zeros(len(TASKS), device=device)
-        raised = torch.tensor([float(flag) for flag in flags], device=device)
-        summed: list[float] = self._ranks.sum(torch.cat([losses_T.float(), raised])).tolist()
+        losses_T = torch.zeros(len(TASKS), device=self._device)
+        if shared_T is not None:
+            losses_T = torch.stack(shared_T).detach().float()
+        raised = torch.tensor([float(flag) for flag in flags], device=losses_T.device)
+        summed: list[float] = self._ranks.sum(torch.cat([losses_T, raised])).tolist()
         return summed
 
-    def _update(self, optimizer: torch.optim.Optimizer, step: int) -> float:
+    def _update(self, optimizer: torch.optim.Optimizer, step: int) -> float | None:
+        """The gradient's norm before it was clipped; None where the scaler leaves the step out."""
+        self._average_statistics()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self._sum_gradients(parameters)
         self._scaler.unscale_(optimizer)
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm_ = torch.nn.utils.get_total_norm(gradients)
-        norm = float(norm_)
-        if not math.isfinite(norm) and self._scaler.is_enabled():
-            norm = 0.0  # the scaler leaves such a step out itself, and scales less from then on
+        norm: float | None = float(norm_)
+        if not math.isfinite(float(norm_)) and self._scaler.is_enabled():
+            norm = None  # the scaler does so itself, and scales less from then on
         refuse_nonfinite(norm, step, "gradient's norm")
         if self._clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self._clip_norm, norm_)
@@ -164,22 +222,12 @@ class Stepper:
         self._scaler.update()
         return norm
 
-    def _sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
-        """Each rank's gradients become their sum, running statistics their mean.
-
-        Losses are weighted by what they are of the whole batch, hence no mean of gradients. A frozen
-        backbone's statistics are the same everywhere already.
-        """
-        if self._ranks.size == 1:
+    def _average_statistics(self) -> None:
+        """Each rank's running statistics become their mean; a frozen backbone's are the same already."""
+        if self._ranks.size == 1 or self._network.frozen:
             return
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        sums = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        means = [] if self._network.frozen else [b for b in self._network.buffers() if b.is_floating_point()]
-        every = torch.cat([*(g.flatten() for g in sums), *(b.flatten() / self._ranks.size for b in means)])
-        every = self._ranks.sum(every)
-        for own, summed in zip(
-            [*sums, *means], every.split([t.numel() for t in [*sums, *means]]), strict=True
-        ):
-            own.copy_(summed.view_as(own))
+        statistics = [buffer for buffer in self._network.buffers() if buffer.is_floating_point()]
+        for buffer in statistics:
+            buffer /= self._ranks.size
+        if statistics:
+            self._ranks.sum_in_place(statistics)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agegender.balancing.balancer import TASKS
+from agegender.engine.gradients import Conflict
 
 
 def _zeros() -> list[float]:
@@ -24,6 +25,13 @@ class Tally:
     labelled_T: list[float] = field(default_factory=_zeros)
     weights_T: list[float] = field(default_factory=_zeros)
     grad_norm: float = 0.0
+    samples: int = 0
+    """Steps, among these, in which the tasks' gradients were looked at."""
+    shared_norms_T: list[float] = field(default_factory=_zeros)
+    angles: int = 0
+    """Samples, among these, in which neither gradient was 0."""
+    cosine: float = 0.0
+    conflicts: int = 0
     seconds: float = 0.0
 
     def add(self, losses_T: Sequence[float], labelled_T: Sequence[int], faces: int) -> None:
@@ -39,6 +47,15 @@ class Tally:
         self.grad_norm += grad_norm
         for task, weight in enumerate(weights_T):
             self.weights_T[task] += weight
+
+    def add_sample(self, conflict: Conflict) -> None:
+        """How the tasks' gradients stood to each other in a step."""
+        self.samples += 1
+        self.shared_norms_T = [a + b for a, b in zip(self.shared_norms_T, conflict.norms_T, strict=True)]
+        if conflict.cosine is not None:
+            self.angles += 1
+            self.cosine += conflict.cosine
+            self.conflicts += conflict.cosine < 0
 
     def skip(self, faces: int) -> None:
         """A step that changed nothing; its figures are no numbers."""
@@ -62,3 +79,14 @@ class Tally:
 
     def mean_grad_norm(self) -> float:
         return self.grad_norm / (self.steps - self.skipped)
+
+    def mean_shared_norms(self) -> list[float | None]:
+        """Mean norm of each task's gradient on the shared parameters over the samples."""
+        return [total / self.samples if self.samples else None for total in self.shared_norms_T]
+
+    def mean_cosine(self) -> float | None:
+        return self.cosine / self.angles if self.angles else None
+
+    def conflict_share(self) -> float | None:
+        """Share of the samples in which the gradients pointed against each other."""
+        return self.conflicts / self.angles if self.angles else None

@@ -62,6 +62,10 @@ def _introduce(parts: Parts, display: Display) -> None:
         display.warn(
             f"phase {frozen[0]!r} trains heads on a frozen backbone of random weights (model.weights=null)"
         )
+    if parts.balancer.is_blind_to_lambda:
+        display.warn(
+            f"balancer={config.balancer.name} does not heed loss.lambda: it undoes whatever weight a task has"
+        )
     if parts.ranks.size > 1 and _norms_per_rank(network):
         display.warn(
             f"batch normalisation on {parts.ranks.size} CPU ranks: the statistics are each rank's own"

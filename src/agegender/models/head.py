@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -19,6 +20,9 @@ class AgeEstimate:
 
 class AgeHead(nn.Module):
     """Base of all age heads, built as `Head(options, num_features, label_spec)`."""
+
+    years_power: ClassVar[int]
+    """The loss counts years to this power: 2 for squared errors, 0 for a loss without a unit."""
 
     def __init__(self, label_spec: LabelSpec) -> None:
         super().__init__()

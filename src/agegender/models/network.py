@@ -42,7 +42,15 @@ class AgeGenderNet(nn.Module):
         return self.backbone.input_spec
 
     def heads(self) -> list[nn.Parameter]:
-        return [*self.age_head.parameters(), *self.gender_head.parameters()]
+        return [parameter for own in self.own_parameters() for parameter in own]
+
+    def own_parameters(self) -> list[list[nn.Parameter]]:
+        """Each task's own, in the order of `TASKS`."""
+        return [list(self.age_head.parameters()), list(self.gender_head.parameters())]
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """What every task's loss reaches, from the image on; none while it is frozen."""
+        return [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
 
     def freeze_backbone(self, frozen: bool) -> None:
         """Freeze or thaw the backbone; call `train()` or `eval()` afterwards as before."""

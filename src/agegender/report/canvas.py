@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from agegender.core.files import atomic
 
@@ -27,7 +29,39 @@ def new_figure(size: tuple[float, float] = (5, 3.4)) -> tuple[Figure, Axes]:
     return figure, axis
 
 
+def new_grid(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Several axes in one picture, row by row."""
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(rows, columns).flat)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def line(axis: Axes, x: pd.Series[int], y: pd.Series[float], colour: str, marker: str, label: str) -> None:
+    """Against the epochs; markers only where they would not touch."""
+    shown = marker if len(x) <= 30 else ""
+    axis.plot(x, y, color=colour, marker=shown, markersize=4, linewidth=1.4, label=label)
+
+
+def along_epochs(axis: Axes, history: pd.DataFrame) -> None:
+    """Whole epochs along the axis; several phases are named above it and every second one shaded."""
+    first, last = history["epoch"].min(), history["epoch"].max()
+    axis.set(xlabel="epoch", xlim=(first - 0.5, last + 0.5))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    phases = history.groupby("phase", sort=False)["epoch"]
+    if len(phases) < 2:
+        return
+    for i, (name, epochs) in enumerate(phases):
+        start, end = epochs.min() - 0.5, epochs.max() + 0.5
+        if i % 2 == 0:
+            axis.axvspan(start, end, color="black", alpha=0.06, linewidth=0)
+        place = {"x": (start + end) / 2, "y": 1.01, "transform": axis.get_xaxis_transform()}
+        axis.text(s=str(name), ha="center", va="bottom", fontsize=8, color=GREY, **place)

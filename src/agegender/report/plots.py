@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from agegender.core.types import GENDERS
 from agegender.data.manifest import age_target
-from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE
+from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE, along_epochs, line
 from agegender.report.canvas import new_figure as _figure
 from agegender.report.canvas import save_figure as _save
 
@@ -27,36 +25,36 @@ def task_loss(history: pd.DataFrame, task: str, path: Path) -> None:
     """Training and validation loss of one task ("age" or "gender") over the epochs."""
     figure, axis = _figure()
     train, val = history[f"train_{task}_loss"], history[f"val_{task}_loss"]
-    _line(axis, history["epoch"], train, BLUE, "o", "train")
-    _line(axis, history["epoch"], val, ORANGE, "s", "val")
+    line(axis, history["epoch"], train, BLUE, "o", "train")
+    line(axis, history["epoch"], val, ORANGE, "s", "val")
     lowest = min(train.min(), val.min())
     if lowest > 0 and max(train.max(), val.max()) > 10 * lowest:
         axis.set_yscale("log")
     axis.set(ylabel=f"{task} loss")
     axis.legend(frameon=False)
-    _epochs(axis, history)
+    along_epochs(axis, history)
     _save(figure, path)
 
 
 def val_age_rmse(history: pd.DataFrame, path: Path) -> None:
     """The validation part's age RMSE over the epochs."""
     figure, axis = _figure()
-    _line(axis, history["epoch"], history["val_age_rmse"], ORANGE, "s", "val")
+    line(axis, history["epoch"], history["val_age_rmse"], ORANGE, "s", "val")
     axis.set(ylabel="age RMSE (years)")
     axis.set_ylim(bottom=0)
-    _epochs(axis, history)
+    along_epochs(axis, history)
     _save(figure, path)
 
 
 def val_gender_f1(history: pd.DataFrame, path: Path) -> None:
     """The validation part's gender F1, and its harmonic mean with the age score, over the epochs."""
     figure, axis = _figure()
-    _line(axis, history["epoch"], history["val_gender_f1"], ORANGE, "s", "gender macro F1")
+    line(axis, history["epoch"], history["val_gender_f1"], ORANGE, "s", "gender macro F1")
     if history["val_harmonic_mean"].notna().any():
-        _line(axis, history["epoch"], history["val_harmonic_mean"], GREEN, "^", "harmonic mean")
+        line(axis, history["epoch"], history["val_harmonic_mean"], GREEN, "^", "harmonic mean")
     axis.set(ylabel="val figure (0 to 1)", ylim=(0, 1.02))
     axis.legend(frameon=False)
-    _epochs(axis, history)
+    along_epochs(axis, history)
     _save(figure, path)
 
 
@@ -129,24 +127,3 @@ def confusion_matrix(table: pd.DataFrame, path: Path) -> None:
 def _band(index: Any) -> str:
     low, high = AGE_BANDS[index], AGE_BANDS[index + 1]
     return f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}–{high - 1:.0f}"
-
-
-def _line(axis: Axes, x: pd.Series[int], y: pd.Series[float], colour: str, marker: str, label: str) -> None:
-    shown = marker if len(x) <= 30 else ""
-    axis.plot(x, y, color=colour, marker=shown, markersize=4, linewidth=1.4, label=label)
-
-
-def _epochs(axis: Axes, history: pd.DataFrame) -> None:
-    """Whole epochs along the axis; several phases are named above it and every second one shaded."""
-    first, last = history["epoch"].min(), history["epoch"].max()
-    axis.set(xlabel="epoch", xlim=(first - 0.5, last + 0.5))
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    phases = history.groupby("phase", sort=False)["epoch"]
-    if len(phases) < 2:
-        return
-    for i, (name, epochs) in enumerate(phases):
-        start, end = epochs.min() - 0.5, epochs.max() + 0.5
-        if i % 2 == 0:
-            axis.axvspan(start, end, color="black", alpha=0.06, linewidth=0)
-        place = {"x": (start + end) / 2, "y": 1.01, "transform": axis.get_xaxis_transform()}
-        axis.text(s=str(name), ha="center", va="bottom", fontsize=8, color=GREY, **place)

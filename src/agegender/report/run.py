@@ -16,6 +16,7 @@ from agegender.data.manifest import age_target
 from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
+from agegender.report.conflict import conflict_blocks
 from agegender.report.data import data_blocks, split_blocks
 from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.files import read_columns, read_mapping
@@ -80,6 +81,9 @@ def write_report(run_dir: Path) -> None:
         history = read_columns(run_dir / "history.csv", _HISTORY)
         if len(history):
             page.section("Training", *_training(run_dir, history, config), *profile_blocks(run_dir))
+            conflict = conflict_blocks(history, run_dir / "plots")
+            if conflict:
+                page.section("The two tasks on the shared parameters", *conflict)
     page.section("Data", *data_blocks(run_dir, dataset, config))
     if dataset:
         page.section("Split", *split_blocks(dataset))

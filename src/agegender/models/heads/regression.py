@@ -25,6 +25,8 @@ class RegressionHead(AgeHead):
 
         rescale: bool = Field(description="start from the training labels' mean and standard deviation")
 
+    years_power = 2
+
     def __init__(self, options: Options, num_features: int, label_spec: LabelSpec) -> None:
         super().__init__(label_spec)
         self.linear = nn.Linear(num_features, 1)

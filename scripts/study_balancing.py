@@ -1,0 +1,98 @@
+"""Train the runs of docs/balancing.md and write the page.
+
+python scripts/study_balancing.py UTKFACE --output outputs/balancing --page docs/balancing.md
+
+Four sweeps, each a command of its own that the page quotes, one after the other, since what a later one
+trains follows from the val figures of those before: the lambda grid; the balancers at the best lambda; the
+best lambda and the three best balancers over seeds; some balancers at lambdas that are set badly. A sweep
+that is there already is taken up where it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from agegender.report.sweep import write_sweep
+
+SETTINGS = (
+    "model=scratch_cnn_v2", "data=utkface", "data.limit=8000", "data.image_size=64",
+    "schedule.phases.all.epochs=6", "schedule.rate=cosine", "schedule.warmup_epochs=0.5",
+)  # fmt: skip
+LAMBDAS = (1, 3, 10, 30, 100, 300, 1000)
+BALANCERS = (
+    "uncertainty", "dwa", "gradnorm", "pcgrad", "cagrad", "upgrad", "mgda", "imtl_g", "aligned_mtl", "famo",
+    "rlw", "age_only", "gender_only",
+)  # fmt: skip
+BOUNDS = ("age_only", "gender_only")
+SEEDS = (1, 2, 3, 4)
+"""Beside 0, which the first two sweeps have."""
+BAD_LAMBDAS = (1, 10, 100, 1000)
+FIGURE = "val_harmonic_mean"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One command."""
+
+    directory: Path
+    overrides: tuple[str, ...]
+
+    def command(self, root: str) -> list[str]:
+        settings = (*SETTINGS, *self.overrides, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+        return ["-m", f"data.root={root}", *settings]
+
+    def run(self, root: Path) -> pd.DataFrame:
+        """Train what is not trained yet; the table of its jobs."""
+        if (self.directory / "sweep.json").exists():
+            arguments = [f"sweep.resume={self.directory}"]
+        else:
+            arguments = [*self.command(str(root)), f"hydra.sweep.dir={self.directory}"]
+        print(shlex.join(["agegender-train", *arguments]), flush=True)
+        subprocess.run([sys.executable, "-m", "agegender.cli.train", *arguments], check=False)
+        return write_sweep(self.directory)
+
+
+def train(root: Path, output: Path) -> list[Sweep]:
+    """All four sweeps."""
+    grid = Sweep(output / "lambda", (f"loss.lambda={_listed(LAMBDAS)}",))
+    table = grid.run(root)
+    best = str(table.loc[table[FIGURE].idxmax(), "loss.lambda"])
+    balancers = Sweep(output / "balancers", (f"balancer={_listed(BALANCERS)}", f"loss.lambda={best}"))
+    table = balancers.run(root)
+    ranked = table[~table["balancer"].isin(BOUNDS)].sort_values(FIGURE, ascending=False)["balancer"]
+    finalists = ["fixed", *ranked.head(3)]
+    seeds = Sweep(
+        output / "seeds",
+        (f"balancer={_listed(finalists)}", f"loss.lambda={best}", f"seed={_listed(SEEDS)}"),
+    )
+    seeds.run(root)
+    careless = list(dict.fromkeys([ranked.iloc[0], "uncertainty", "pcgrad", "gradnorm"]))[:3]
+    bad = Sweep(
+        output / "bad_lambda", (f"balancer={_listed(careless)}", f"loss.lambda={_listed(BAD_LAMBDAS)}")
+    )
+    bad.run(root)
+    return [grid, balancers, seeds, bad]
+
+
+def _listed(values: object) -> str:
+    return ",".join(str(value) for value in values)  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("root", type=Path, metavar="UTKFACE", help="folder of UTKFace as published")
+    parser.add_argument("--output", type=Path, default=Path("outputs/balancing"))
+    parser.add_argument("--page", type=Path)
+    arguments = parser.parse_args()
+    train(arguments.root, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
