@@ -37,9 +37,9 @@ def framed(inner: Sequence[float], bars: Sequence[float], top: float | None) -> 
     span = max(inner) - min(inner) or 0.1 * abs(max(inner)) or 1.0
     low = max(min([*inner, *bars]), min(inner) - 1.5 * span)
     high = min(max([*inner, *bars]), max(inner) + 1.5 * span)
-    margin = 0.06 * (high - low)
-    low, high = max(low - margin, -0.02 * high), high + margin
-    return low, high if top is None else min(high, 1.02 * top)
+    margin = 0.06 * (high - low) or 0.1 * span  # nothing differs
+    high = high + margin if top is None else min(high + margin, 1.02 * top)
+    return max(low - margin, -0.02 * high), high
 
 
 def save_figure(figure: Figure, path: Path) -> None:

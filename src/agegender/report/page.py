@@ -172,7 +172,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.2rem; }
 dt { color: var(--soft); } dd { margin: 0; }
 figure { display: inline-block; vertical-align: top; width: 29rem; max-width: 100%;
   margin: .5rem .5rem 1rem 0; }
-figure.wide { width: 100%; }
+figure.wide { width: 100%; margin-right: 0; }
 img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
 pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line); font-size: .85rem; line-height: 1.4; }
 @media (max-width: 40rem) {

@@ -36,7 +36,7 @@ def pareto_figure(
     front = pareto_front((place.x.mean, place.y.mean) for place in places)
     numbered = [p for p in places if len(places) <= _MOST_NUMBERS or (p.x.mean, p.y.mean) in front]
     rows = min(len(numbered) + len(single_task) + 1, MOST_ROWS)
-    figure, axis = new_figure((8.5, max(4.6, 0.6 + 0.168 * rows)))
+    figure, axis = new_figure((8.5, max(5.2, 0.6 + 0.168 * rows)))
     handles = draw_places(axis, places)
     left, right, x_is_cut = _limits([place.x for place in places], single_task.get("age_score"))
     low, high, y_is_cut = _limits([place.y for place in places], single_task.get("gender_f1"))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
-from agegender.report.canvas import COLOURS, MARKERS
+from agegender.report.canvas import COLOURS, GREY, MARKERS
 from agegender.report.jobs import Jobs
 from agegender.report.leaderboard import Setting
 from agegender.report.repeats import Spread, repeated
@@ -22,6 +23,7 @@ MOST_ROWS = 34
 _SIZE = 8
 """Points: height of the numbers."""
 _AROUND = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1.3), (0, -1.3), (1.3, 0), (-1.3, 0)]
+_HALO = withStroke(linewidth=2, foreground="white")
 _RADII = (7, 12, 18)
 
 
@@ -63,7 +65,7 @@ def draw_places(axis: Axes, places: Sequence[Place]) -> dict[int, Line2D]:
                 elinewidth=0.8, linestyle="none", zorder=3,
             )  # fmt: skip
             for bar in container[2]:
-                bar.set_alpha(0.45)
+                bar.set_alpha(0.3)
             handles[place.setting.rank] = Line2D([], [], color=colour, marker=marker, linestyle="none")
     return handles
 
@@ -115,8 +117,8 @@ def number_places(figure: Canvas, axis: Axes, places: Sequence[Place]) -> None:
         is_far = best >= len(_AROUND)
         axis.annotate(
             text, (place.x.mean, place.y.mean), offsets[best], textcoords="offset points",
-            ha="center", va="center", fontsize=_SIZE, zorder=4,
-            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5} if is_far else None,
+            ha="center", va="center", fontsize=_SIZE, zorder=4, path_effects=[_HALO],
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0} if is_far else None,
         ).set_in_layout(False)  # fmt: skip
 
 
