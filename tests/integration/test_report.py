@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,25 +10,21 @@ import pytest
 from agegender.core import registry
 from agegender.core.files import read_json, write_json
 
-from ..made import add_predictions, figures, make_run, predictions
+from ..made import add_predictions, figures, make_run, make_sweep, predictions
 from .conftest import Call
 
 
 @pytest.fixture
-def sweeps(tiny_sweep: Path, workdir: Path) -> list[Path]:
+def sweeps(workdir: Path) -> list[Path]:
     """Two sweeps of the same jobs, but for the seed."""
-    paths = [workdir / "a", workdir / "b"]
-    for path in paths:
-        shutil.copytree(tiny_sweep, path)
-    for config in paths[1].glob("*/config.yaml"):
-        text = config.read_text(encoding="utf-8")
-        config.write_text(text.replace("seed: 0", "seed: 1", 1), encoding="utf-8")
+    paths = [make_sweep(workdir / name, [[f"loss.lambda={x}"] for x in (1, 10, 100)]) for name in "ab"]
+    for seed, path in enumerate(paths):
+        for i, weight in enumerate((1.0, 10.0, 100.0)):
+            make_run(path / str(i), figures(9 + i, 0.8 + i / 50), {"seed": seed, "loss": {"lambda": weight}})
     return paths
 
 
 def test_several_sweeps_get_a_page_of_their_own(sweeps: list[Path], call: Call, workdir: Path) -> None:
-    for path in sweeps:
-        (path / "sweep.csv").unlink()
     done = call("report", f"runs=[{sweeps[0]},{sweeps[1]}]")
     assert done.code == 0, done.err
     assert all((path / "sweep.csv").exists() for path in sweeps)
@@ -44,9 +39,10 @@ def test_several_sweeps_get_a_page_of_their_own(sweeps: list[Path], call: Call, 
     assert (folder / "../../../../b/2/report.html").exists()
 
 
-def test_one_directory_is_rebuilt_in_its_place(tiny_sweep: Path, call: Call, workdir: Path) -> None:
-    shutil.copytree(tiny_sweep, workdir / "a")
+@pytest.mark.usefixtures("sweeps")
+def test_one_directory_is_rebuilt_in_its_place(call: Call, workdir: Path) -> None:
     assert call("report", "runs=[a,a]").code == 0
+    assert (workdir / "a" / "sweep.csv").exists()
     assert not (workdir / "outputs").exists()
 
 

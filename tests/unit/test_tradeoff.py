@@ -10,7 +10,7 @@ from PIL import Image
 
 from agegender.evaluation.pareto import hypervolume
 from agegender.report import pareto
-from agegender.report.canvas import new_figure
+from agegender.report.canvas import GREY, new_figure
 from agegender.report.jobs import JobPlace, Jobs, read_jobs
 from agegender.report.leaderboard import ranked
 from agegender.report.page import Figure, Table, Text
@@ -63,11 +63,11 @@ def test_the_picture(axes: list[Axes], tmp_path: Path) -> None:
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("test age score →", "test gender macro F1 →")
     numbers = {text.get_text() for text in axis.texts}
     assert numbers == {"1", "2", "3", "4", "5"}
-    labels = [text.get_text() for text in axis.figure.legends[0].get_texts()]  # type: ignore[union-attr]
+    labels = [text.get_text() for text in axis.figure.legends[0].get_texts()]
     assert labels[0] == "1  fixed · 10"
     assert labels[-2:] == ["age_only: age score 0.717", "gender_only: gender macro F1 0.840"]
-    assert axis.figure.legends[0].get_title().get_text() == "balancer · loss.lambda"  # type: ignore[union-attr]
-    vertical, horizontal = [line for line in axis.lines if line.get_color() == pareto.GREY]
+    assert axis.figure.legends[0].get_title().get_text() == "balancer · loss.lambda"
+    vertical, horizontal = [line for line in axis.lines if line.get_color() == GREY]
     assert list(vertical.get_xdata()) == pytest.approx([1 - 8.5 / 30] * 2)  # type: ignore[arg-type]
     assert list(horizontal.get_ydata()) == pytest.approx([0.84] * 2)  # type: ignore[arg-type]
 

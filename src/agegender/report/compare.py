@@ -36,16 +36,16 @@ def compare_runs(path_a: Path, path_b: Path) -> Comparison:
 
     Raises UserError for what is no run, has no predictions, or judges other faces.
     """
-    runs = [_run(path) for path in (path_a, path_b)]
-    refuse_incomparable(runs)
-    tables = [read_predictions(run.path / "predictions.csv") for run in runs]
+    a, b = _run(path_a), _run(path_b)
+    refuse_incomparable([a, b])
+    tables = [read_predictions(run.path / "predictions.csv") for run in (a, b)]
     part = "test" if any((table["split"] == "test").any() for table in tables) else "val"
     judged = [table[table["split"] == part] for table in tables]
     try:
-        differences = paired_difference(judged[:1], judged[1:], runs[0].rmse_cap, _RESAMPLES)
+        differences = paired_difference(judged[:1], judged[1:], a.rmse_cap, _RESAMPLES)
     except UserError as error:
         raise UserError(f"{path_a} and {path_b} cannot be compared: {error}") from error
-    return Comparison(*runs, part, len(judged[0]), {name: differences[name] for name in _COMPARED})
+    return Comparison(a, b, part, len(judged[0]), {name: differences[name] for name in _COMPARED})
 
 
 def _run(path: Path) -> Run:

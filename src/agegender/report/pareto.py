@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -26,7 +27,7 @@ from agegender.report.scatter import (
 )
 
 _MOST_NUMBERS = 60
-_STYLES = {"age_score": "--", "gender_f1": ":"}
+_STYLES: dict[str, Literal["--", ":"]] = {"age_score": "--", "gender_f1": ":"}
 
 
 def pareto_figure(
