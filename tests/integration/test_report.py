@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from agegender.core import registry
 from agegender.core.files import read_json, write_json
 
 from ..made import add_predictions, figures, make_run, make_sweep, predictions
@@ -82,11 +81,3 @@ def test_an_output_that_cannot_be_made(call: Call, workdir: Path) -> None:
         done = call("report", "compare=[a,b]", f"output={output}")
         assert done.code == 2, done.err
         assert message in done.err
-
-
-def test_the_preset_has_every_balancer() -> None:
-    text = (Path(__file__).parents[2] / "conf" / "sweep" / "balancers.yaml").read_text(encoding="utf-8")
-    names = text.partition("balancer: ")[2].strip().split(",")
-    assert names[0] == "fixed"
-    assert len(names) == len(set(names)) == 18
-    assert set(registry.names("balancer")) <= set(names)

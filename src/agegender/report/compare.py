@@ -68,7 +68,8 @@ def comparison_table(comparison: Comparison) -> Table:
     caption = (
         f"Figures of the {comparison.part} part, {comparison.n:,} faces. In brackets: 95 % intervals of the "
         "difference on the same faces, by bootstrap over the clusters of duplicates. They hold what other "
-        "faces would change, not what another seed of the training would."
+        "faces would change, not what another seed of the training would. Of age "
+        "errors less is better, of the others more."
     )
     return Table(["", "A", "B", "B − A"], rows, caption)
 
