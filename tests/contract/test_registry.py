@@ -38,7 +38,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 44
+    assert composed == 45
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:
@@ -49,6 +49,10 @@ def test_a_sweep_preset_is_a_sweep() -> None:
             assert config.hydra.mode.name == "MULTIRUN"
             params[option] = dict(config.hydra.sweeper.params)
             assert to_plain(config) == to_plain(composer.compose([]))
+    balancers = params.pop("balancers")["balancer"].split(",")
+    assert balancers[0] == "fixed"
+    assert set(registry.names("balancer")) <= set(balancers)
+    assert len(set(balancers)) == len(balancers) == 18
     assert params == {
         "folds": {"split.fold": "0,1,2,3,4"},
         "lambda_grid": {"loss.lambda": "1,3,10,30,50,100,300"},

@@ -157,6 +157,14 @@ COMMAND_LINES = [
     ("report", ["runs=[]"], ["runs"]),
     ("report", ["runs=[nowhere]"], ["runs", "no such file"]),
     ("report", ["runs=[.]"], ["neither a run nor a sweep"]),
+    ("report", [], ["runs=[DIR,DIR]", "compare=[RUN_A,RUN_B]", "neither"]),
+    ("report", ["runs=[.]", "compare=[.,.]"], ["runs=[DIR,DIR]", "both"]),
+    ("report", ["compare=[.]"], ["two runs, not 1"]),
+    ("report", ["compare=[.,.,.]"], ["two runs, not 3"]),
+    ("report", ["compare=[.,nowhere]"], ["compare", "no such file"]),
+    ("report", ["compare=[.,.]"], ["compare names one run twice"]),
+    ("report", ["compare=[.,/]"], ["is no run"]),
+    ("report", ["runs=[.]", "output=there"], ["output is for several directories"]),
 ]
 
 

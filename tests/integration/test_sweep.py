@@ -104,10 +104,10 @@ class TestPresets:
         assert table["loss.lambda"].tolist() == [1, 3, 10, 30, 50, 100, 300]
         assert table["status"].unique().tolist() == ["ok"]
         assert "sweep:" not in (workdir / "sweep" / "0" / "config.yaml").read_text(encoding="utf-8")
-        for name in ("age_rmse", "gender_f1", "harmonic_mean"):
+        for name in ("age_rmse", "gender_f1", "harmonic_mean", "pareto"):
             assert (workdir / "sweep" / "plots" / f"{name}.png").exists()
             assert f"(plots/{name}.png)" in (workdir / "sweep" / "sweep.md").read_text(encoding="utf-8")
-        assert (workdir / "sweep" / "sweep.html").read_text(encoding="utf-8").count("data:image/png") == 3
+        assert (workdir / "sweep" / "sweep.html").read_text(encoding="utf-8").count("data:image/png") == 4
 
     @pytest.mark.parametrize("flag", [[], ["-m"]])
     def test_values_beside_a_preset(self, flag: list[str]) -> None:

@@ -9,10 +9,10 @@ import pytest
 from agegender.config.compose import composing, to_plain
 from agegender.config.options import AnyPath, Component, ExistingDir, ExistingFile, ExistingPath, Options
 from agegender.config.paths import PATH_KEYS, PATH_LIST_KEYS, quote_paths
+from agegender.config.report import ReportConfig
 from agegender.config.schema import (
     EvaluateConfig,
     PredictConfig,
-    ReportConfig,
     ResumeOptions,
     SweepOptions,
     TrainConfig,
@@ -65,7 +65,7 @@ def test_words_are_no_paths_and_other_keys_are_left_alone() -> None:
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    config = ReportConfig.model_validate({"runs": ["~"]})
+    config = ReportConfig.model_validate({"runs": ["~"], "compare": None, "output": None})
     assert config.runs == [tmp_path]
 
 
@@ -91,4 +91,4 @@ def test_every_path_of_the_schema_is_quoted() -> None:
             options: type[Component] = registry.find(kind, name).Options
             found |= _path_fields(options, f"{kind}.")
     assert found == PATH_KEYS
-    assert _path_fields(ReportConfig) == PATH_LIST_KEYS
+    assert _path_fields(ReportConfig) == PATH_LIST_KEYS | {"output"}

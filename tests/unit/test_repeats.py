@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from agegender.report.page import Table
-from agegender.report.repeats import FIGURES, repeat_blocks, spread
+from agegender.report.repeats import FIGURES, estimate, one_setting, repeated, spread
 
 
 def _row(rmse: float | None, status: str = "ok", **overrides: str) -> dict[str, Any]:
@@ -30,24 +29,26 @@ def test_one_value_has_no_interval_and_none_no_mean() -> None:
     assert spread([]) is None
 
 
-def test_a_row_a_setting() -> None:
-    rows = [_row(8, model="a", seed="0"), _row(10, model="a", seed="1"), _row(6, model="b", seed="0")]
-    rows += [_row(7, status="failed", model="b", seed="1"), _row(None, status="missing", model="c", seed="0")]
-    table = repeat_blocks(rows, ["model", "seed"], "test")[-1]
-    assert isinstance(table, Table)
-    assert table.headers[:3] == ["model", "seeds", "age RMSE (years)"]
-    assert [row[:2] for row in table.rows] == [["a", "2 of 2"], ["b", "1 of 2"], ["c", "0 of 1"]]
-    assert [row[2] for row in table.rows] == ["9.00 (-3.71–21.71)", "6.00", "–"]
+def test_one_job_has_its_interval_over_faces() -> None:
+    bounds = {"test_age_rmse_low": 7.0, "test_age_rmse_high": 9.5}
+    rows = [_row(8, seed="0") | bounds, _row(7, status="failed", seed="1"), _row(None, seed="2")]
+    found = estimate(rows, "test", "age_rmse")
+    assert found is not None
+    assert (found.n, found.mean, found.low, found.high) == (1, 8.0, 7.0, 9.5)
+    several = estimate([rows[0], _row(10, seed="1")], "test", "age_rmse")
+    assert several is not None
+    assert several.low == pytest.approx(-3.71, abs=0.01)
 
 
 def test_seeds_alone() -> None:
     rows = [_row(8, seed="0"), _row(10, seed="1"), _row(None, status="missing", seed="2")]
-    table = repeat_blocks(rows, ["seed"], "test")[-1]
-    assert isinstance(table, Table)
+    table = one_setting(rows, "test", "seeds")
     assert table.rows[0] == ["age RMSE (years)", "2 of 3", "9.00 (-3.71–21.71)", "1.41"]
 
 
-def test_nothing_to_average() -> None:
-    assert repeat_blocks([_row(8, model="a"), _row(9, model="b")], ["model"], "test") == []
-    rows = [_row(8, model="a", seed="0"), _row(9, model="b", seed="1")]
-    assert repeat_blocks(rows, ["model", "seed"], "test") == []
+@pytest.mark.parametrize(
+    ("varied", "what"),
+    [(["seed"], "seeds"), (["model", "split.fold", "seed"], "seeds and folds"), (["model"], "")],
+)
+def test_what_is_repeated(varied: list[str], what: str) -> None:
+    assert repeated(varied) == what

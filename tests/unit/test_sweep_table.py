@@ -79,10 +79,11 @@ def test_the_columns_of_the_csv(tmp_path: Path) -> None:
     _plan(tmp_path, ["seed=0"], ["seed=1"])
     _job(tmp_path, 1, {"val": _metrics(0.9), "test": _metrics(1 / 3)})
     table = write_sweep(tmp_path)
-    names = ("age_rmse", "age_mae", "gender_f1", "harmonic_mean")
+    names = ("age_rmse", "age_mae", "age_score", "gender_f1", "harmonic_mean")
     points = [f"{part}_{name}" for part in ("val", "test") for name in names]
     bounds = [f"test_{name}_{bound}" for name in names for bound in ("low", "high")]
-    assert list(table.columns) == ["job", "status", "seed", *points, *bounds, "seconds", "error", "dir"]
+    last = ["faces_per_second", "seconds", "error", "dir"]
+    assert list(table.columns) == ["job", "status", "seed", *points, *bounds, *last]
     back = pd.read_csv(tmp_path / "sweep.csv")
     assert list(back.columns) == list(table.columns)
     assert back["test_harmonic_mean"][1] == pytest.approx(1 / 3, abs=1e-9)

@@ -17,7 +17,7 @@ SINGLE_KEYS = frozenset({"resume", "sweep.resume"})
 """Path keys that a sweep cannot vary: a comma in their value is a comma."""
 HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
 """Paths whose interpolations (`${now:%H}`) are meant."""
-PATH_LIST_KEYS = frozenset({"runs"})
+PATH_LIST_KEYS = frozenset({"runs", "compare"})
 WORDS = frozenset({"null", "imagenet", "???"})
 """Values of path keys that are words, not paths."""
 

@@ -326,12 +326,6 @@ class PredictConfig(Options):
         return self
 
 
-class ReportConfig(Options):
-    """Everything `agegender-report` needs."""
-
-    runs: list[ExistingPath] = Field(min_length=1, description="run or sweep directories")
-
-
 class ModelConfig(Options):
     """The backbone's part of a configuration, as a checkpoint holds it."""
 

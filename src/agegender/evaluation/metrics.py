@@ -41,10 +41,8 @@ def metrics(
     """
     age_true = np.asarray(age_target(table), np.float64)
     female_true = _female(table["gender"])
-    sums_NS = _sums(
-        age_true, table["age_pred"].to_numpy(np.float64), female_true, _female(table["gender_pred"])
-    )
-    clusters = _clusters(table)
+    sums_NS = face_sums(table)
+    clusters = clusters_of(table)
     figures: dict[str, Any] = {
         "n": len(table),
         "n_age": int((~np.isnan(age_true)).sum()),
@@ -52,10 +50,10 @@ def metrics(
         "n_clusters": int(clusters.max(initial=-1)) + 1,
         "age_target": _target_kind(table),
     }
-    figures |= _plain(_figures(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
+    figures |= _plain(figures_of_sums(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
     figures |= _constant(age_true, female_true, rmse_cap)
     if bootstrap and len(table):
-        figures |= _intervals(sums_NS, clusters, rmse_cap, bootstrap, seed)
+        figures |= _intervals(cluster_sums(sums_NS, clusters), rmse_cap, bootstrap, seed)
     return figures
 
 
@@ -68,7 +66,17 @@ def point_metrics(
     0.5 counts as female.
     """
     sums_NS = _sums(age_true, age_pred, female_true, (female_prob >= 0.5).astype(np.float64))
-    return _plain(_figures(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
+    return _plain(figures_of_sums(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
+
+
+def face_sums(table: pd.DataFrame) -> Floats:
+    """What each face of a predictions table adds to the seven sums, (N, S)."""
+    return _sums(
+        np.asarray(age_target(table), np.float64),
+        table["age_pred"].to_numpy(np.float64),
+        _female(table["gender"]),
+        _female(table["gender_pred"]),
+    )
 
 
 def _female(genders: pd.Series[str]) -> Floats:
@@ -95,7 +103,7 @@ def _sums(age_true: Floats, age_pred: Floats, female_true: Floats, female_pred: 
     ).astype(np.float64)
 
 
-def _figures(sums_RS: Floats, rmse_cap: float) -> dict[str, Floats]:
+def figures_of_sums(sums_RS: Floats, rmse_cap: float) -> dict[str, Floats]:
     """The figures of R weighted samples, NaN where a sample has no such label."""
     squared, absolute, ages, ff, fm, mf, mm = sums_RS.T
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -130,7 +138,7 @@ def _constant(age_true: Floats, female_true: Floats, rmse_cap: float) -> dict[st
     return {f"constant_{name}": value for name, value in by_mean.items()}
 
 
-def _clusters(table: pd.DataFrame) -> npt.NDArray[np.intp]:
+def clusters_of(table: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Cluster numbers 0..C-1, (N,); a row whose cluster is unknown is a cluster of its own."""
     if "cluster" not in table:
         return np.arange(len(table))
@@ -140,23 +148,31 @@ def _clusters(table: pd.DataFrame) -> npt.NDArray[np.intp]:
     return numbers
 
 
-def _intervals(
-    sums_NS: Floats, clusters: npt.NDArray[np.intp], rmse_cap: float, bootstrap: int, seed: int
-) -> dict[str, float | None]:
-    count = int(clusters.max()) + 1
-    sums_CS = np.zeros((count, sums_NS.shape[1]))
+def cluster_sums(sums_NS: Floats, clusters: npt.NDArray[np.intp]) -> Floats:
+    """The faces' sums added up in their clusters, (C, S)."""
+    sums_CS = np.zeros((int(clusters.max()) + 1, sums_NS.shape[1]))
     np.add.at(sums_CS, clusters, sums_NS)
-    samples = np.concatenate(list(_resampled(sums_CS, bootstrap, seed)))
-    bounds: dict[str, float | None] = {}
-    for name, values in _figures(samples, rmse_cap).items():
-        known = values[~np.isnan(values)]
-        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-        bounds[f"{name}_low"] = None if np.isnan(low) else float(low)
-        bounds[f"{name}_high"] = None if np.isnan(high) else float(high)
-    return bounds
+    return sums_CS
 
 
-def _resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
+def _intervals(sums_CS: Floats, rmse_cap: float, bootstrap: int, seed: int) -> dict[str, float | None]:
+    samples = np.concatenate(list(resampled(sums_CS, bootstrap, seed)))
+    found: dict[str, float | None] = {}
+    for name, values in figures_of_sums(samples, rmse_cap).items():
+        found[f"{name}_low"], found[f"{name}_high"] = bounds(values)
+    return found
+
+
+def bounds(values_R: Floats) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % percentile interval of those resamples that have the figure."""
+    known = values_R[~np.isnan(values_R)]
+    if not len(known):
+        return None, None
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
     """Sums of resampled clusters, (chunk, S) at a time."""
     count = len(sums_CS)
     generator = np.random.default_rng(seed)

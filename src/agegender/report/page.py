@@ -41,11 +41,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG in the page's folder; `alt` says in words what it shows to whoever cannot see it."""
+    """A PNG in the page's folder; `alt` says in words what it shows to whoever cannot see it.
+
+    Two stand side by side where the page has room, a `wide` one alone.
+    """
 
     path: Path
     caption: str
     alt: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _markdown(block: Block, folder: Path) -> list[str]:
             return [*lines, "", _escaped(caption)] if caption else lines
         case Facts(items):
             return [f"- {_escaped(name)}: {_escaped(value)}" for name, value in items]
-        case Figure(path, caption, alt):
+        case Figure(path, caption, alt, _):
             target = quote(path.relative_to(folder).as_posix())
             return [f"![{_escaped(alt)}]({target})", "", _escaped(caption)]
         case Code(text, language):
@@ -168,6 +172,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.2rem; }
 dt { color: var(--soft); } dd { margin: 0; }
 figure { display: inline-block; vertical-align: top; width: 29rem; max-width: 100%;
   margin: .5rem .5rem 1rem 0; }
+figure.wide { width: 100%; margin-right: 0; }
 img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
 pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line); font-size: .85rem; line-height: 1.4; }
 @media (max-width: 40rem) {
@@ -178,7 +183,8 @@ pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line); font-size:
 @media print {
   body { margin: 0; max-width: none; font-size: 11pt; }
   h2 { break-after: avoid; } figure, tr, .warning { break-inside: avoid; }
-  figure { width: 48%; } pre { white-space: pre-wrap; } .scroll { overflow: visible; }
+  figure { width: 48%; } figure.wide { width: 100%; }
+  pre { white-space: pre-wrap; } .scroll { overflow: visible; }
   th, td { padding: .2rem .4rem; font-size: 9pt; }
 }
 </style>
@@ -203,7 +209,8 @@ pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line); font-size:
 {% elif kind(block) == "Facts" %}
 <dl>{% for name, value in block["items"] %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>
 {% elif kind(block) == "Figure" %}
-<figure><img src="{{ block.path | embedded }}" alt="{{ block.alt }}">
+<figure{% if block.wide %} class="wide"{% endif %}>
+<img src="{{ block.path | embedded }}" alt="{{ block.alt }}">
 <figcaption class="caption">{{ block.caption }}</figcaption></figure>
 {% elif kind(block) == "Code" %}
 <pre>{{ block.text }}</pre>

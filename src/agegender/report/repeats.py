@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from agegender.report import figures
 from agegender.report.figures import cell
-from agegender.report.page import Block, Table, Text
+from agegender.report.page import Table
 
 Row = dict[str, Any]
 
@@ -53,6 +53,16 @@ def figure_values(rows: Sequence[Row], part: str, name: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
+def estimate(rows: Sequence[Row], part: str, name: str) -> Spread | None:
+    """Mean over the finished jobs with its t-interval; a single job has its own interval over faces."""
+    column = f"{part}_{name}"
+    found = spread(figure_values(rows, part, name))
+    if found is None or found.n > 1:
+        return found
+    (row,) = (row for row in rows if row["status"] == "ok" and row[column] is not None)
+    return replace(found, low=row.get(f"{column}_low"), high=row.get(f"{column}_high"))
+
+
 def grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[tuple[str | None, ...], list[Row]]:
     """The jobs by their values of these keys, in the order of the jobs."""
     groups: dict[tuple[str | None, ...], list[Row]] = {}
@@ -61,56 +71,31 @@ def grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[tuple[str | None, 
     return groups
 
 
-def repeat_blocks(rows: Sequence[Row], varied: Sequence[str], part: str) -> list[Block]:
-    """Means over the repeats: a row a setting; nothing where no two jobs differ in REPEATS alone."""
-    others = [key for key in varied if key not in REPEATS]
-    groups = grouped(rows, others)
-    what = repeated(varied)
-    if not what or all(len(group) < 2 for group in groups.values()):
-        return []
-    table = _settings(groups, others, part, what) if others else _one_setting(rows, part, what)
-    return [
-        Text(f"Figures of the {part} part; {what} whose job is not ok are left out."),
-        table,
-    ]
-
-
 def repeated(varied: Sequence[str]) -> str:
     """What the repeats of a sweep are: "seeds", "folds", "seeds and folds", or "" where there are none."""
     return " and ".join(word for key, word in REPEATS.items() if key in varied)
 
 
-def _meaning(what: str) -> str:
+def meaning(what: str) -> str:
+    """What an interval over these repeats does not hold."""
     if "folds" in what:
         return "Folds share most of their training faces: their intervals are somewhat too narrow."
     return "What another draw of the faces would change is not in them."
 
 
-def _settings(
-    groups: dict[tuple[str | None, ...], list[Row]], others: Sequence[str], part: str, what: str
-) -> Table:
-    lines = []
-    for chosen, group in groups.items():
-        ready = sum(row["status"] == "ok" for row in group)
-        cells = [_cell(spread(figure_values(group, part, name)), name) for name in FIGURES]
-        lines.append(
-            [*("–" if value is None else value for value in chosen), f"{ready} of {len(group)}", *cells]
-        )
-    caption = f"Means, in brackets their 95 % t-intervals over the {what} (two or more). {_meaning(what)}"
-    return Table([*others, what, *FIGURES.values()], lines, caption)
-
-
-def _one_setting(rows: Sequence[Row], part: str, what: str) -> Table:
+def one_setting(rows: Sequence[Row], part: str, what: str) -> Table:
+    """A row a figure, where nothing but the repeats varies."""
     lines = []
     for name, label in FIGURES.items():
         found = spread(figure_values(rows, part, name))
         sd = "–" if found is None or found.sd is None else cell({name: found.sd}, name)
-        lines.append([label, f"{found.n if found else 0} of {len(rows)}", _cell(found, name), sd])
-    caption = f"In brackets: 95 % t-intervals of the mean over the {what}. {_meaning(what)}"
+        lines.append([label, f"{found.n if found else 0} of {len(rows)}", spread_cell(found, name), sd])
+    caption = f"In brackets: 95 % t-intervals of the mean over the {what}. {meaning(what)}"
     return Table(["", what, "mean", "standard deviation"], lines, caption)
 
 
-def _cell(found: Spread | None, name: str) -> str:
+def spread_cell(found: Spread | None, name: str) -> str:
+    """A mean for a table, with its interval where it has one."""
     if found is None:
         return "–"
     bounds = {} if found.low is None else {f"{name}_low": found.low, f"{name}_high": found.high}

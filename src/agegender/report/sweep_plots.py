@@ -12,12 +12,11 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import offset_copy
 
-from agegender.report.canvas import COLOURS, GREY, new_figure, save_figure
+from agegender.report.canvas import COLOURS, GREY, MARKERS, framed, new_figure, save_figure
 from agegender.report.page import Figure
 from agegender.report.repeats import FIGURES, REPEATS, Row, figure_values, grouped, repeated, spread
 
 _DRAWN = ("age_rmse", "gender_f1", "harmonic_mean")
-_MARKERS = "os^Dv<>"
 _STYLES = ("-", ":", "-.")
 _MANY_TICKS = 15
 
@@ -58,6 +57,10 @@ def sweep_figures(
         }
         if not lines:
             continue
+        singles = [chosen for chosen, points in lines.items() if len(points) == 1]
+        has_left_out = 0 < len(singles) < len(lines)  # points without a line say nothing about the key
+        for chosen in singles if has_left_out else ():
+            del lines[chosen]
         path = folder / f"{name}.png"
         constant = constants.get(name)
         is_cut = _draw(path, lines, key, others, FIGURES[name], part, constant)
@@ -66,6 +69,8 @@ def sweep_figures(
         caption += _legend_words(lines, what, is_cut)
         if constant is not None:
             caption += " Dashed: the constant predictor."
+        if has_left_out:
+            caption += f" Settings with one value of {key} are left out."
         figures.append(Figure(path, caption, f"{FIGURES[name]} of the {part} part against {key}"))
     return figures
 
@@ -152,7 +157,7 @@ def _draw(
 
 def _line(figure: Canvas, axis: Axes, points: list[Point], i: int, shift: float, label: str) -> None:
     """One setting; lines side by side are shifted a little, so that their bars do not hide one another."""
-    colour, marker = COLOURS[i % len(COLOURS)], _MARKERS[i % len(_MARKERS)]
+    colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
     place = offset_copy(axis.transData, figure, x=shift, units="points")
     beside = offset_copy(axis.transData, figure, x=shift + 3.5, units="points")
     for point in points:
@@ -194,18 +199,11 @@ def _scale(axis: Axes, values: Sequence[float]) -> str:
 
 
 def _frame(axis: Axes, lines: Lines, constant: float | None, top: float | None) -> bool:
-    """Limits around the points: a few seeds can have bars so long that the points would fall together."""
+    """Returns whether a bar is cut."""
     points = [point for line in lines.values() for point in line]
     inner = [y for point in points for y in (point.y, *point.single)]
-    inner += [] if constant is None else [constant]
     bars = [y for point in points for y in (point.low, point.high) if y is not None]
-    span = max(inner) - min(inner) or 0.1 * abs(max(inner)) or 1.0
-    low = max(min([*inner, *bars]), min(inner) - 1.5 * span)
-    high = min(max([*inner, *bars]), max(inner) + 1.5 * span)
-    margin = 0.06 * (high - low)
-    low, high = max(low - margin, -0.02 * high), high + margin
-    if top is not None:
-        high = min(high, 1.02 * top)
+    low, high = framed([*inner, *([] if constant is None else [constant])], bars, top)
     axis.set_ylim(low, high)
     return any(not low <= y <= high for y in bars)
 
