@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -45,11 +46,15 @@ class Choices(Options):
 
     choices: list[Value] = Field(min_length=1)
 
+    @property
+    def by_name(self) -> dict[str, Value]:
+        """Each choice under a text that says which it is."""
+        return {value if isinstance(value, str) else json.dumps(value): value for value in self.choices}
+
     @model_validator(mode="after")
     def _are_different(self) -> Self:
-        for i, value in enumerate(self.choices):
-            if any(value == other and type(value) is type(other) for other in self.choices[:i]):
-                raise ValueError(f"choices holds {value} twice")
+        if len(self.by_name) < len(self.choices):
+            raise ValueError(f"choices holds a value twice: {self.choices}")
         return self
 
 
