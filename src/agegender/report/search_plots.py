@@ -45,9 +45,8 @@ def _history(path: Path, trials: Sequence[Trial], search: Search) -> None:
     best: list[float] = []
     done = [trial for trial in trials if trial.state == "complete"]
     pick = min if search.smaller_is_better else max
-    for trial in done:
-        assert trial.figure is not None
-        best.append(pick([*best[-1:], trial.figure]))
+    for value in (trial.figure for trial in done if trial.figure is not None):
+        best.append(pick([*best[-1:], value]))
     if done:
         numbers = [*(trial.number for trial in done), trials[-1].number]
         axis.step(numbers, [*best, best[-1]], where="post", color=ORANGE, linewidth=1.4, zorder=1)
@@ -79,6 +78,7 @@ def _points(axis: Axes, trials: Sequence[Trial], places: Sequence[float], search
     """A dot a complete trial, the best in another colour, a ring a pruned one."""
     best = search.best
     for trial, place in zip(trials, places, strict=True):
+        assert trial.figure is not None  # search_figures leaves out the others
         is_best = best is not None and trial.number == best.number
         colour = ORANGE if is_best else BLUE if trial.state == "complete" else GREY
         face = "none" if trial.state == "pruned" else colour

@@ -80,7 +80,10 @@ class _Searcher:
                 gc.collect()  # faces and network lie in cycles, which would wait while the next ones fill up
         except BaseException:
             self._write()
-            print(f"table: {self.directory / 'tune.md'}; resume={self.directory} goes on", flush=True)
+            print(
+                f"table: {self.directory / 'tune.md'}; agegender-tune resume={self.directory} goes on",
+                flush=True,
+            )
             raise
         return self._end()
 
@@ -179,7 +182,7 @@ class _Searcher:
 
     def _sentence(self, trial: Trial) -> str:
         search = self._search()
-        return f"{search.label} {search.shown(trial.figure)} in the best of {trial.epochs} epochs"
+        return f"{search.label} {search.shown(trial.figure)}, best epoch of {trial.epochs}"
 
     def _end(self) -> int:
         search = self._write(importances(self.study))

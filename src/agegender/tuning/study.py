@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from agegender.config.search import Choices, Span, TuneConfig, Value
@@ -22,7 +22,7 @@ _ENOUGH = 10
 """Finished trials from which on importances mean something."""
 
 
-class _NoLock(BaseJournalFileLock):
+class _NoLock(JournalFileOpenLock):
     """The search holds a lock of its own; Optuna's would outlive a killed process."""
 
     def acquire(self) -> bool:
@@ -41,7 +41,7 @@ def open_study(directory: Path, monitor: str) -> optuna.Study:
     path = directory / STORAGE
     _cut_half_a_line(path)
     try:
-        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
+        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock(str(path))))
         study = optuna.create_study(
             storage=storage,
             study_name=_NAME,
