@@ -18,8 +18,8 @@ from agegender.report.trials import Search
 CHOSEN = "It was chosen on the val faces themselves, which flatters it."
 
 
-def write_search(directory: Path, search: Search) -> None:
-    """Write tune.csv, tune.md, tune.html and plots/ into the search's directory."""
+def write_table(directory: Path, search: Search) -> None:
+    """Write tune.csv into the search's directory: a row a trial."""
     rows = [
         {"trial": trial.number, "state": trial.state}
         | {key: trial.chosen.get(key) for key in search.keys}
@@ -29,6 +29,10 @@ def write_search(directory: Path, search: Search) -> None:
     ]
     columns = ["trial", "state", *search.keys, f"val_{search.monitor}", "epochs", "seconds", "error", "dir"]
     write_csv(pd.DataFrame(rows, columns=columns), directory / "tune.csv", "%.9g")
+
+
+def write_page(directory: Path, search: Search) -> None:
+    """Write tune.md, tune.html and plots/."""
     page = _page(directory, search)
     write_text(directory / "tune.md", page.to_markdown(directory))
     write_text(directory / "tune.html", page.to_html())

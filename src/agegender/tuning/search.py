@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,12 +26,15 @@ from agegender.engine.monitor import SMALLER_IS_BETTER, Monitor
 from agegender.engine.run_directory import log
 from agegender.engine.watch import Stopped, Watch
 from agegender.report.files import read_columns
-from agegender.report.search import CHOSEN, write_search
+from agegender.report.search import CHOSEN, write_page, write_table
 from agegender.report.trials import Search, Trial
 from agegender.tuning.study import STORAGE, ask, counts, importances, open_study, suggest, values_of
 
 Train = Callable[[TrainConfig, Path, Watch], None]
 """Trains a run and reports on it; raises what the watch raises."""
+
+_PATIENCE = 20
+"""The page is made anew when so many times as long has passed as that takes: quick trials are not held up."""
 
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -64,6 +68,9 @@ class _Searcher:
     directory: Path
     study: optuna.Study
     train: Train
+    _written: float = -math.inf
+    """When the page was last written, and how long that took."""
+    _cost: float = 0.0
 
     def run(self) -> int:
         config, started = self.space.search, time.monotonic()
@@ -76,7 +83,9 @@ class _Searcher:
                     print(f"timeout={config.timeout}: {config.trials - place} trials are left undone")
                     break
                 self._trial(place)
-                self._write()
+                write_table(self.directory, self._search())
+                if time.monotonic() - self._written > _PATIENCE * self._cost:
+                    self._write()
                 gc.collect()  # faces and network lie in cycles, which would wait while the next ones fill up
         except BaseException:
             self._write()
@@ -172,12 +181,15 @@ class _Searcher:
 
     def _write(self, shares: dict[str, float] | None = None) -> Search:
         """Table, page and experiment as they stand."""
-        search = self._search(shares)
+        started, search = time.monotonic(), self._search(shares)
         if search.best is not None:
             about = f"Trial {search.best.number} of {self.directory}: {self._sentence(search.best)}."
             comment = f"{about}\n{CHOSEN} Train it again:\n{search.train_command}"
             write_experiment(self.directory, self.space, search.best.chosen, comment)
-        write_search(self.directory, search)
+        write_table(self.directory, search)
+        write_page(self.directory, search)
+        self._written = time.monotonic()
+        self._cost = self._written - started
         return search
 
     def _sentence(self, trial: Trial) -> str:
