@@ -73,7 +73,9 @@ def taken_up(flags: argparse.Namespace) -> Iterator[Path | None]:
         what = f"holds no search (no {FILE} in it)" if directory.is_dir() else "no such folder"
         raise UserError(f"{KEY}={directory}: {what}")
     record = read_record(directory)
-    flags.overrides = [*record.overrides, *flags.overrides]
+    anew = {line.partition("=")[0] for line in flags.overrides}
+    before = [line for line in record.overrides if line.partition("=")[0] not in anew]
+    flags.overrides = [*before, *flags.overrides]
     flags.config_dir = record.config_dir
     if not Path(record.folder).is_dir():
         raise UserError(f"{KEY}={directory}: the search was started in {record.folder}, which is gone")
