@@ -63,11 +63,12 @@ def _leaves(entry: str, schema: type[BaseModel], path: tuple[str, ...] = ()) -> 
     for name, info in schema.model_fields.items():
         here = (*path, info.alias or name)
         inner = [t for t in _types(info.annotation) if isinstance(t, type) and issubclass(t, BaseModel)]
+        has_names = str(info.annotation).startswith("dict")
         if name == "phases":
             yield from _leaves(entry, inner[0], (*here, "all"))
         elif name in registry.PACKAGES:
             continue  # each component is walked by its own Options
-        elif inner:
+        elif inner and not has_names:
             yield from _leaves(entry, inner[0], here)
         else:
             yield Field(entry, here, info)

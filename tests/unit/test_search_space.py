@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agegender.config.compose import composing, to_plain, validate
 from agegender.config.preflight import parse_flags, preflight
 from agegender.config.search import Choices, Span, TuneConfig
 from agegender.config.space import checked_space, override_text
@@ -15,25 +16,38 @@ from tests.tuning import space_of
 
 RATE = "schedule.phases.all.lr"
 
-MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
-    ({"loss.lamda": {"low": 1, "high": 2}}, ["unknown key 'loss.lamda'", "did you mean 'loss.lambda'"]),
-    ({"loss.lambda": {"low": -1, "high": 2}}, ["loss.lambda=-1", "greater than or equal to 0"]),
-    ({"schedule.ema": {"low": 0.9, "high": 1.0}}, ["schedule.ema=1.0", "0.999999"]),
+# (ranges, what the message must hold)
+Cases = list[tuple[dict[str, Any], list[str]]]
+
+RANGES: Cases = [
     ({"loss.lambda": {"low": 3, "high": 2}}, ["search.loss.lambda", "low=3", "above high=2"]),
     ({"loss.lambda": {"low": 0, "high": 2, "log": True}}, ["search.loss.lambda", "low above 0, not 0"]),
     ({"loss.lambda": {"low": 1, "high": 9, "log": True, "step": 1}}, ["search.loss.lambda", "step"]),
     ({"loss.lambda": {"low": 1, "high": 2, "step": 0.3}}, ["step=0.3", "high=2", "to 1.9"]),
     ({"loss.lambda": {"low": 1, "high": 2, "step": 0}}, ["search.loss.lambda.step=0", "greater than 0"]),
     ({"loss.lambda": {"low": 1, "high": float("inf")}}, ["search.loss.lambda.high=inf"]),
-    ({"loss.lambda": {"low": 1, "high": "ten"}}, ["search.loss.lambda.high", "ten"]),
+    ({"loss.lambda": {"low": 1, "high": "ten"}}, ["search.loss.lambda.high=ten", "a number"]),
     ({"loss.lambda": {"low": 1}}, ["search.loss.lambda.high: is missing"]),
     ({"loss.lambda": {"low": 1, "high": 2, "lgo": True}}, ["search.loss.lambda.lgo: there is no such key"]),
     ({"loss.lambda": [1, 2]}, ["search.loss.lambda=[1, 2]", "{low: 1, high: 10}", "{choices: [a, b]}"]),
     ({"loss.lambda": {"choices": []}}, ["search.loss.lambda.choices", "at least 1"]),
     ({"loss.lambda": {"choices": [1, 2, 1]}}, ["search.loss.lambda", "twice"]),
-    ({"loss.lambda": {"choices": [1, -2]}}, ["loss.lambda=-2"]),
+    ({"loss.lambda": {"choices": [{"a": 1}]}}, ["search.loss.lambda.choices.0", "a number, a word"]),
+    ({"loss.lambda": {"choices": [1, float("nan")]}}, ["search.loss.lambda.choices.1=nan"]),
     ({"loss.lambda": {"choices": [1], "low": 1}}, ["search.loss.lambda.low: there is no such key"]),
+    ({}, ["search"]),
+]
+
+KEYS: Cases = [
+    ({"loss.lamda": {"low": 1, "high": 2}}, ["unknown key 'loss.lamda'", "did you mean 'loss.lambda'"]),
+    ({"loss.lambda": {"low": -1, "high": 2}}, ["loss.lambda=-1", "greater than or equal to 0"]),
+    ({"schedule.ema": {"low": 0.9, "high": 1.0}}, ["schedule.ema=1.0", "0.999999"]),
+    ({"loss.lambda": {"choices": [1, -2]}}, ["loss.lambda=-2"]),
     ({"model": {"choices": ["scratch_cnn", "alexnet"]}}, ["unknown model option 'alexnet'"]),
+    (
+        {"model": {"choices": ["scratch_cnn_v2", "scratch_cnn"]}, "model.dropout": {"choices": [[0.1, 0.2]]}},
+        ["model.dropout is a key of model=scratch_cnn_v2 only"],
+    ),
     ({"trainer.batch_size": {"low": 16, "high": 32.5}}, ["trainer.batch_size=32.5", "integer"]),
     ({"loss": {"low": 1, "high": 2}}, ["unknown loss option '1'", "loss.lambda"]),
     ({"trials": {"low": 1, "high": 2}}, ["trials is no setting of a run"]),
@@ -41,12 +55,26 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"trainer.monitor": {"choices": ["age_rmse", "gender_f1"]}}, ["trainer.monitor", "cannot vary"]),
     ({"split.seed": {"low": 0, "high": 3}}, ["split.seed cannot vary", "same faces"]),
     ({"data.n": {"low": 80, "high": 90}}, ["data.n cannot vary"]),
-    ({}, ["search"]),
 ]
 
 
-@pytest.mark.parametrize(("ranges", "words"), MISTAKES, ids=lambda value: str(value)[:50])
-def test_mistakes_are_named(ranges: dict[str, Any], words: list[str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain() -> dict[str, Any]:
+    """A valid configuration."""
+    with composing("tune") as composer:
+        return to_plain(composer.compose([]))
+
+
+@pytest.mark.parametrize(("ranges", "words"), RANGES, ids=lambda value: str(value)[:50])
+def test_wrong_ranges_are_named(ranges: dict[str, Any], words: list[str], plain: dict[str, Any]) -> None:
+    with pytest.raises(UserError) as caught:
+        validate(TuneConfig, {**plain, "search": ranges})
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(("ranges", "words"), KEYS, ids=lambda value: str(value)[:50])
+def test_wrong_keys_are_named(ranges: dict[str, Any], words: list[str], tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         space_of(tmp_path, ranges)
     for word in words:
@@ -65,9 +93,9 @@ def test_a_combination_of_ends_is_checked(tmp_path: Path) -> None:
 
 
 def test_many_keys_are_checked_at_each_end(tmp_path: Path) -> None:
-    """2^6 combinations are more than are composed."""
-    names = ("flip", "brightness", "contrast", "saturation", "grayscale", "erase")
-    ranges = {f"augment.{name}": {"low": 0, "high": 1} for name in names}
+    """2^9 combinations are too many."""
+    names = ("flip", "brightness", "contrast", "saturation", "grayscale", "erase", "mixup", "zoom", "shift")
+    ranges = {f"augment.{name}": {"low": 0, "high": 0.5} for name in names}
     space_of(tmp_path, ranges)
     with pytest.raises(UserError, match=r"augment\.erase=2"):
         space_of(tmp_path, {**ranges, "augment.erase": {"low": 0, "high": 2}})
@@ -155,8 +183,7 @@ def test_choices_have_names() -> None:
 
 
 @pytest.mark.parametrize("preset", ["lambda", "rates", "recipe"])
-@pytest.mark.parametrize("schedule", ["single", "two_phase"])
-def test_presets(preset: str, schedule: str) -> None:
-    flags = parse_flags([f"search={preset}", f"schedule={schedule}"])
+def test_presets(preset: str) -> None:
+    flags = parse_flags([f"search={preset}", "schedule=two_phase"])
     space = checked_space(preflight("tune", TuneConfig, flags, lambda _: None), lambda _: None)
     assert space.ranges

@@ -32,10 +32,15 @@ def _best_at_ten(config: TrainConfig, epoch: int) -> float:
     return epoch / 3 * (1 - 0.2 * distance)
 
 
-def _searched(folder: Path, figure: Figure, *overrides: str, **how: Any) -> pd.DataFrame:
-    """The table of a search that has run to its end."""
+def _searched(
+    folder: Path, figure: Figure, *overrides: str, has_page: bool = False, **how: Any
+) -> pd.DataFrame:
+    """The table of a search that has run to its end; the page takes longer than all the rest."""
     folder.mkdir(exist_ok=True)
-    run_search(space_of(folder.parent, RANGES, *overrides), folder, pretended(figure, **how))
+    with pytest.MonkeyPatch.context() as patch:
+        if not has_page:
+            patch.setattr(search, "write_page", lambda *_: None)
+        run_search(space_of(folder.parent, RANGES, *overrides), folder, pretended(figure, **how))
     return _table(folder)
 
 
@@ -45,7 +50,9 @@ def _table(folder: Path) -> pd.DataFrame:
 
 
 def test_tpe_finds_what_is_best(tmp_path: Path) -> None:
-    table = _searched(tmp_path / "search", _best_at_ten, "trials=16", "startup=5", "pruner=none")
+    table = _searched(
+        tmp_path / "search", _best_at_ten, "trials=16", "startup=5", "pruner=none", has_page=True
+    )
     assert table["state"].tolist() == ["complete"] * 16
     early, late = (part["val_harmonic_mean"].mean() for part in (table[:5], table[10:]))
     assert late > early
@@ -159,21 +166,17 @@ class TestTakenUp:
         """Values and figures, pruned ones included; the trial that was cut short is made again."""
         settings = ("trials=9", "startup=3")
         whole = _searched(tmp_path / "whole", _best_at_ten, *settings)
-        train = pretended(_best_at_ten)
-
-        def struck(config: TrainConfig, path: Path, watch: Watch) -> None:
-            if path.name == "5":
-                raise KeyboardInterrupt
-            train(config, path, watch)
-
         folder = tmp_path / "cut"
-        folder.mkdir()
-        space = space_of(tmp_path, RANGES, *settings)
+
+        def struck(config: TrainConfig, epoch: int) -> float:
+            if (folder / "5").exists() and not (folder / "6").exists():
+                raise KeyboardInterrupt
+            return _best_at_ten(config, epoch)
+
         with pytest.raises(KeyboardInterrupt):
-            run_search(space, folder, struck)
+            _searched(folder, struck, *settings)
         assert _table(folder)["state"].tolist()[5] == "failed"
-        assert run_search(space, folder, train) == 0
-        cut = _table(folder)
+        cut = _searched(folder, _best_at_ten, *settings)
         assert len(cut) == 10
         assert cut["error"][5] == "interrupted or killed, and made again"
         columns = ["state", *RANGES, "val_harmonic_mean", "epochs"]

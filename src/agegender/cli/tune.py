@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ def _train(config: TrainConfig, directory: Path, watch: Watch) -> None:
     from agegender.engine.watch import unwatched
     from agegender.engine.work import train_in
 
+    gc.collect()  # faces and network of the trial before lie in cycles, which would wait while these fill up
     seen = watch if config.trainer.devices == 1 else unwatched
     work = partial(train_in, directory, config, quiet=True, watch=seen)
     train_and_report(config, directory, work, quiet=True)

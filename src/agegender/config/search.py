@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -17,13 +18,32 @@ Scalar = str | bool | int | float | None
 Value = Scalar | list[Scalar]
 
 
+def _number(value: Any) -> Any:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError("must be a number")
+    return value
+
+
+def _value(value: Any) -> Any:
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, str | bool | int | None):
+            try:
+                _number(item)
+            except ValueError:
+                raise ValueError("must be a number, a word, true, false or null, or a list of such") from None
+    return value
+
+
+_Number = Annotated[Number, BeforeValidator(_number)]
+
+
 class Span(Options):
     """Numbers from `low` to `high`, both included; whole ones where the key takes no others."""
 
-    low: Number
-    high: Number
+    low: _Number
+    high: _Number
     log: bool = False
-    step: Annotated[Number, Field(gt=0)] | None = None
+    step: Annotated[_Number, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -44,7 +64,7 @@ class Span(Options):
 class Choices(Options):
     """One of several values, in no order."""
 
-    choices: list[Value] = Field(min_length=1)
+    choices: list[Annotated[Value, BeforeValidator(_value)]] = Field(min_length=1)
 
     @property
     def by_name(self) -> dict[str, Value]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from agegender.config.compose import Composer, composing, to_plain, validate
+from agegender.config.compose import composing, groups, to_plain, validate
 from agegender.config.preflight import Plan
 from agegender.config.schema import TrainConfig
 from agegender.config.search import OF_THE_SEARCH, Choices, Span, TuneConfig, Value
@@ -19,7 +19,7 @@ from agegender.core.errors import UserError
 
 Check = Callable[[TrainConfig], None]
 
-_MANY = 32
+_MANY = 256
 """Combinations that are all composed; of more, each end of a range with the others at one end."""
 _COMMANDS_OWN = OF_THE_SEARCH | {"hydra", "resume", "sweep"}
 _FACES = ("data", "split", "evaluation")
@@ -34,6 +34,7 @@ class Space:
     ranges: Mapping[str, Span | Choices]
     check: Check
     """What the schema cannot know."""
+    _composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict)
 
     @property
     def search(self) -> TuneConfig:
@@ -41,42 +42,40 @@ class Space:
 
     def config(self, values: Mapping[str, Value]) -> TrainConfig:
         """A trial's settings; UserError where they are none."""
-        with composing("tune", self.plan.config_dir) as composer:
-            config = _validated(self._compose(composer, values))
+        plain = to_plain(self.composed(values))
+        config = validate(TrainConfig, {key: item for key, item in plain.items() if key not in OF_THE_SEARCH})
         self.check(config)
         return config
 
     def composed(self, values: Mapping[str, Value]) -> DictConfig:
-        """The same as Hydra sees it."""
-        with composing("tune", self.plan.config_dir) as composer:
-            return self._compose(composer, values)
+        """The same as Hydra sees it, which composes anew only where other options of groups are chosen."""
+        options = {key: value for key, value in values.items() if key in self._groups}
+        chosen = tuple(override_lines(options))
+        if chosen not in self._composed:
+            lines = override_lines(values)
+            with composing("tune", self.plan.config_dir) as composer:
+                composer.parse(lines)
+                self._composed[chosen] = composer.compose([*self.plan.overrides, *lines])
+        composed = self._composed[chosen]
+        for key in values.keys() - options.keys():  # always the same: nothing of an earlier call stays
+            OmegaConf.update(composed, key, values[key])
+        return composed
 
-    def _compose(self, composer: Composer, values: Mapping[str, Value]) -> DictConfig:
-        lines = override_lines(values)
-        composer.parse(lines)
-        return composer.compose([*self.plan.overrides, *lines])
+    @cached_property
+    def _groups(self) -> frozenset[str]:
+        return frozenset(groups("tune"))
 
 
 def checked_space(plan: Plan[TuneConfig], check: Check) -> Space:
     """The space that the plan means; UserError for keys, ranges and combinations that no run can have."""
-    ranges = plan.jobs[0].config.search
     _refuse_keys(plan)
-    with composing("tune", plan.config_dir) as composer:
-
-        def compose(values: Mapping[str, Value]) -> TrainConfig:
-            return _validated(space._compose(composer, values))
-
-        space = Space(plan, ranges, check)
-        for values in _probes(ranges):
-            try:
-                config = compose(values)
-                check(config)
-                _refuse_what_cannot_compare(config, space.search)
-            except UserError as error:
-                raise UserError(f"search: {error}") from error
-        firsts = {key: ends(span)[0] for key, span in ranges.items()}
-        whole = {key: _settled(key, span, firsts, compose) for key, span in ranges.items()}
-    return Space(plan, whole, check)
+    space = Space(plan, plan.jobs[0].config.search, check)
+    for values in _probes(space.ranges):
+        try:
+            _refuse_what_cannot_compare(space.config(values), space.search)
+        except UserError as error:
+            raise UserError(f"search: {error}") from error
+    return Space(plan, {key: _settled(key, space) for key in space.ranges}, check)
 
 
 def override_lines(values: Mapping[str, Value]) -> list[str]:
@@ -94,11 +93,6 @@ def override_text(value: Value) -> str:
 
 def ends(span: Span | Choices) -> list[Value]:
     return span.choices if isinstance(span, Choices) else list(dict.fromkeys([span.low, span.high]))
-
-
-def _validated(composed: DictConfig) -> TrainConfig:
-    plain = to_plain(composed)
-    return validate(TrainConfig, {key: value for key, value in plain.items() if key not in OF_THE_SEARCH})
 
 
 def _refuse_keys(plan: Plan[TuneConfig]) -> None:
@@ -123,14 +117,14 @@ def _probes(ranges: Mapping[str, Span | Choices]) -> Iterator[dict[str, Value]]:
             yield from ({**base, key: value} for value in each)
 
 
-def _settled(
-    key: str, span: Span | Choices, others: Mapping[str, Value], compose: Callable[[dict[str, Value]], Any]
-) -> Span | Choices:
+def _settled(key: str, space: Space) -> Span | Choices:
     """The range with whole numbers made fractions where the key takes fractions: `low: 1` of a weight."""
+    span = space.ranges[key]
     if isinstance(span, Choices) or {type(span.low), type(span.high), type(span.step or 1)} != {int}:
         return span
+    firsts = {name: ends(other)[0] for name, other in space.ranges.items()}
     try:
-        compose({**others, key: span.low + 0.5})
+        space.config({**firsts, key: span.low + 0.5})
     except UserError:
         return span
     return span.model_copy(update={"low": float(span.low), "high": float(span.high)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import sys
 import time
@@ -71,6 +70,8 @@ class _Searcher:
     _written: float = -math.inf
     """When the page was last written, and how long that took."""
     _cost: float = 0.0
+    _kept: int | None = None
+    """The trial that best.yaml holds."""
 
     def run(self) -> int:
         config, started = self.space.search, time.monotonic()
@@ -86,7 +87,6 @@ class _Searcher:
                 write_table(self.directory, self._search())
                 if time.monotonic() - self._written > _PATIENCE * self._cost:
                     self._write()
-                gc.collect()  # faces and network lie in cycles, which would wait while the next ones fill up
         except BaseException:
             self._write()
             print(
@@ -182,7 +182,8 @@ class _Searcher:
     def _write(self, shares: dict[str, float] | None = None) -> Search:
         """Table, page and experiment as they stand."""
         started, search = time.monotonic(), self._search(shares)
-        if search.best is not None:
+        if search.best is not None and search.best.number != self._kept:
+            self._kept = search.best.number
             about = f"Trial {search.best.number} of {self.directory}: {self._sentence(search.best)}."
             comment = f"{about}\n{CHOSEN} Train it again:\n{search.train_command}"
             write_experiment(self.directory, self.space, search.best.chosen, comment)
