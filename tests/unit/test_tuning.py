@@ -61,7 +61,6 @@ def test_tpe_finds_what_is_best(tmp_path: Path) -> None:
     assert best["trainer.batch_size"] == 32
     page = (tmp_path / "search" / "tune.md").read_text(encoding="utf-8")
     assert f"trial {best['trial']}, the best of 16" in page
-    assert "## Which keys matter" in page
     for name in ("history", "loss.lambda", "trainer.batch_size"):
         assert (tmp_path / "search" / "plots" / f"{name}.png").exists()
         assert f"(plots/{name}.png)" in page

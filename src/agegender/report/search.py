@@ -44,10 +44,6 @@ def _page(directory: Path, search: Search) -> Page:
     pictures = search_figures(directory / "plots", search)
     if pictures:
         page.section("Figures", *pictures)
-    if search.importances:
-        rows = [[key, f"{share:.0%}"] for key, share in search.importances.items()]
-        caption = "Share of the figure's variance over the complete trials that each key explains (fANOVA)."
-        page.section("Which keys matter", Table(["key", "importance"], rows, caption))
     page.section("Trials", _counts(search), _trials(search))
     failed = [Text(f"trial {trial.number}: {trial.error}") for trial in search.trials if trial.error]
     if failed:
@@ -91,9 +87,9 @@ def _trials(search: Search) -> Table:
         seconds = "–" if trial.seconds is None else str(timedelta(seconds=round(trial.seconds)))
         values = [_value(trial.chosen.get(key)) for key in search.keys]
         figure = search.shown(trial.figure)
-        rows.append([str(trial.number), trial.state, *values, figure, str(trial.epochs), seconds])
-    caption = f"{search.label[0].upper()}{search.label[1:]} of each trial's best epoch, which the run keeps."
-    return Table(["trial", "state", *search.keys, search.label, "epochs", "time"], rows, caption)
+        rows.append([str(trial.number), trial.state, figure, str(trial.epochs), seconds, *values])
+    caption = f"{search.heading} of each trial's best epoch, which the run keeps."
+    return Table(["trial", "state", search.label, "epochs", "time", *search.keys], rows, caption)
 
 
 def _value(value: Any) -> str:

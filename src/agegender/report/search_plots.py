@@ -13,7 +13,10 @@ from agegender.report.canvas import BLUE, GREY, ORANGE, new_figure, save_figure
 from agegender.report.page import Figure
 from agegender.report.trials import Search, Trial
 
+_LEGEND = "Orange: the best complete trial."
 _PRUNED = "Rings: pruned trials, with the best of the epochs that they had."
+_FEW = 6
+"""Values of a key that are all marked on its axis."""
 
 
 def search_figures(folder: Path, search: Search) -> list[Figure]:
@@ -21,21 +24,22 @@ def search_figures(folder: Path, search: Search) -> list[Figure]:
     trials = [trial for trial in search.trials if trial.figure is not None and trial.state != "failed"]
     if not trials:
         return []
-    note = f" {_PRUNED}" if any(trial.state == "pruned" for trial in trials) else ""
+    has_pruned = any(trial.state == "pruned" for trial in trials)
+    note = f" {_LEGEND} {_PRUNED}" if has_pruned else f" {_LEGEND}"
     path = folder / "history.png"
     _history(path, trials, search)
     figures = [
         Figure(
             path,
-            f"{search.label} of each trial; the line is the best complete one so far.{note}",
-            f"{search.label} by trial",
+            f"{search.heading} of each trial, in its best epoch; the line is the best so far.{note}",
+            f"{search.heading} by trial",
         )
     ]
     for key in search.keys:
         path = folder / f"{re.sub(r'[^a-zA-Z0-9_.-]', '_', key)}.png"
         _against(path, trials, search, key)
-        caption = f"{search.label} against {key}; the other keys differ as well.{note}"
-        figures.append(Figure(path, caption, f"{search.label} against {key}"))
+        caption = f"{search.heading} against {key}; the other keys differ as well.{note}"
+        figures.append(Figure(path, caption, f"{search.heading} against {key}"))
     return figures
 
 
@@ -64,6 +68,8 @@ def _against(path: Path, trials: Sequence[Trial], search: Search, key: str) -> N
         is_log = min(numbers) > 0 and max(numbers) > 10 * min(numbers)
         if is_log:
             axis.set_xscale("log")
+        elif len(set(numbers)) <= _FEW:
+            axis.set_xticks(sorted(set(numbers)))
         axis.set_xlabel(key + (" (log axis)" if is_log else ""))
     else:
         names = sorted({str(value) for value in values})

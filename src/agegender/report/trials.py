@@ -37,7 +37,6 @@ class Search:
     command: str
     train_command: str
     """Repeats the best trial."""
-    importances: dict[str, float]
 
     @property
     def best(self) -> Trial | None:
@@ -49,6 +48,10 @@ class Search:
     @property
     def label(self) -> str:
         return f"val {FIGURES[self.monitor][0]}"
+
+    @property
+    def heading(self) -> str:
+        return self.label[0].upper() + self.label[1:]
 
     def shown(self, value: float | None) -> str:
         return number(value, FIGURES[self.monitor][1])

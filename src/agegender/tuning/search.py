@@ -27,7 +27,7 @@ from agegender.engine.watch import Stopped, Watch
 from agegender.report.files import read_columns
 from agegender.report.search import CHOSEN, write_page, write_table
 from agegender.report.trials import Search, Trial
-from agegender.tuning.study import STORAGE, ask, counts, importances, open_study, suggest, values_of
+from agegender.tuning.study import STORAGE, ask, counts, open_study, suggest, values_of
 
 Train = Callable[[TrainConfig, Path, Watch], None]
 """Trains a run and reports on it; raises what the watch raises."""
@@ -154,7 +154,7 @@ class _Searcher:
             trial.set_user_attr("epochs", len(history))
         self.study.tell(trial, figure if state == TrialState.COMPLETE else None, state=state)
 
-    def _search(self, shares: dict[str, float] | None = None) -> Search:
+    def _search(self) -> Search:
         config = self.space.search
         return Search(
             trials=[self._row(trial) for trial in self.study.get_trials(deepcopy=False)],
@@ -164,7 +164,6 @@ class _Searcher:
             asked=config.trials,
             command=read_record(self.directory).command,
             train_command=train_command(self.directory),
-            importances=shares or {},
         )
 
     def _row(self, trial: FrozenTrial) -> Trial:
@@ -179,9 +178,9 @@ class _Searcher:
             error="interrupted or killed, and made again" if cut else trial.user_attrs.get("error"),
         )
 
-    def _write(self, shares: dict[str, float] | None = None) -> Search:
+    def _write(self) -> Search:
         """Table, page and experiment as they stand."""
-        started, search = time.monotonic(), self._search(shares)
+        started, search = time.monotonic(), self._search()
         if search.best is not None and search.best.number != self._kept:
             self._kept = search.best.number
             about = f"Trial {search.best.number} of {self.directory}: {self._sentence(search.best)}."
@@ -198,7 +197,7 @@ class _Searcher:
         return f"{search.label} {search.shown(trial.figure)}, best epoch of {trial.epochs}"
 
     def _end(self) -> int:
-        search = self._write(importances(self.study))
+        search = self._write()
         print(f"table: {self.directory / 'tune.md'}")
         if search.best is None:
             print("no trial is complete", file=sys.stderr)

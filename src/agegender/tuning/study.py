@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -18,8 +17,6 @@ from agegender.engine.monitor import SMALLER_IS_BETTER
 
 STORAGE = "tune.journal"
 _NAME = "agegender"
-_ENOUGH = 10
-"""Finished trials from which on importances mean something."""
 
 
 class _NoLock(JournalFileOpenLock):
@@ -105,11 +102,3 @@ def values_of(params: Mapping[str, Any], ranges: Mapping[str, Span | Choices]) -
         key: span.by_name[params[key]] if isinstance(span, Choices) else params[key]
         for key, span in ranges.items()
     }
-
-
-def importances(study: optuna.Study) -> dict[str, float]:
-    """How much of the figure's variance each key explains (fANOVA); empty where that cannot be told."""
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(done) < _ENOUGH or len(done[0].params) < 2 or len({trial.value for trial in done}) < 2:
-        return {}
-    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
