@@ -122,7 +122,7 @@ def test_a_killed_search_ends_like_one_that_was_not(finished: Path, call: Call, 
     assert done.code == 0, done.err
     table = _table(folder)
     assert len(table) == 3
-    assert table["error"].dropna().tolist() == ["interrupted or killed, and made again"]
+    assert table["error"].dropna().tolist() == ["interrupted or killed; another trial takes its place"]
     _same_trials(table, _table(finished))
     assert (folder / "0" / "predictions.csv").read_bytes() == first
 

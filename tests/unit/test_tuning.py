@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pandas as pd
 import pytest
 
@@ -177,11 +178,27 @@ class TestTakenUp:
         assert _table(folder)["state"].tolist()[5] == "failed"
         cut = _searched(folder, _best_at_ten, *settings)
         assert len(cut) == 10
-        assert cut["error"][5] == "interrupted or killed, and made again"
+        assert cut["error"][5] == "interrupted or killed; another trial takes its place"
         columns = ["state", *RANGES, "val_harmonic_mean", "epochs"]
         left = cut.drop(5)[columns].reset_index(drop=True)
         pd.testing.assert_frame_equal(left, whole[columns])
         assert "pruned" in set(whole["state"])
+
+    def test_a_trial_that_was_cut_short_before_it_had_all_values(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def half(trial: optuna.Trial, *_: Any) -> None:
+            trial.suggest_float("loss.lambda", 0.1, 1000, log=True)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(search, "suggest", half)
+            with pytest.raises(KeyboardInterrupt):
+                _searched(tmp_path / "search", _best_at_ten)
+        table = _searched(tmp_path / "search", _best_at_ten, "trials=1")
+        assert table["state"].tolist() == ["failed", "complete"]
+        assert table["trainer.batch_size"].isna().tolist() == [True, False]
+        assert table["loss.lambda"][0] == table["loss.lambda"][1]
 
     def test_trials_is_a_total(self, tmp_path: Path) -> None:
         first = _searched(tmp_path / "search", _best_at_ten, "trials=2")
@@ -243,8 +260,6 @@ def test_no_trial_starts_after_the_timeout(
 
 def test_the_storage_is_optunas_own(tmp_path: Path) -> None:
     """Its dashboard and its library read it without us."""
-    import optuna
-
     _searched(tmp_path / "search", _best_at_ten, "trials=3")
     file = tmp_path / "search" / "tune.journal"
     for line in file.read_text(encoding="utf-8").splitlines():

@@ -35,6 +35,8 @@ Train = Callable[[TrainConfig, Path, Watch], None]
 _PATIENCE = 20
 """The page is made anew when so many times as long has passed as that takes: quick trials are not held up."""
 
+_CUT = "interrupted or killed; another trial takes its place"
+
 _STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -175,7 +177,7 @@ class _Searcher:
             figure=trial.user_attrs.get("figure"),
             epochs=trial.user_attrs.get("epochs", 0),
             seconds=trial.duration.total_seconds() if trial.duration and not cut else None,
-            error="interrupted or killed, and made again" if cut else trial.user_attrs.get("error"),
+            error=_CUT if cut else trial.user_attrs.get("error"),
         )
 
     def _write(self) -> Search:

@@ -97,8 +97,9 @@ def suggest(trial: optuna.Trial, ranges: Mapping[str, Span | Choices]) -> dict[s
 
 
 def values_of(params: Mapping[str, Any], ranges: Mapping[str, Span | Choices]) -> dict[str, Value]:
-    """A trial's values; Optuna knows a choice by its name, because it cannot hold a list."""
+    """A trial's values, as far as they were drawn; Optuna knows a choice by its name: it can hold no list."""
     return {
         key: span.by_name[params[key]] if isinstance(span, Choices) else params[key]
         for key, span in ranges.items()
+        if key in params
     }
