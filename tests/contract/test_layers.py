@@ -12,6 +12,7 @@ PACKAGE = Path(agegender.__file__).parent
 
 LAYERS = [
     {"cli"},
+    {"tuning"},
     {"report", "inference"},
     {"engine"},
     {"evaluation"},

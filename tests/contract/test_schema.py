@@ -16,6 +16,7 @@ from agegender.config.compose import composing, to_plain, validate
 from agegender.config.options import Options
 from agegender.config.report import ReportConfig
 from agegender.config.schema import EvaluateConfig, PredictConfig, TrainConfig
+from agegender.config.search import OF_THE_SEARCH, TuneConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
 
@@ -24,6 +25,7 @@ SCHEMAS: dict[str, type[Options]] = {
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "report": ReportConfig,
+    "tune": TuneConfig,
 }
 
 
@@ -36,6 +38,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         "evaluate": ["data=synthetic", f"run='{folder}'"],
         "predict": [f"run='{folder}'", f"input='{folder}'", f"output='{folder}/out.csv'"],
         "report": [f"runs=['{folder}']"],
+        "tune": ["search=rates"],
     }
     found = {}
     for name, lines in overrides.items():
@@ -61,11 +64,12 @@ def _leaves(entry: str, schema: type[BaseModel], path: tuple[str, ...] = ()) -> 
     for name, info in schema.model_fields.items():
         here = (*path, info.alias or name)
         inner = [t for t in _types(info.annotation) if isinstance(t, type) and issubclass(t, BaseModel)]
+        has_names = str(info.annotation).startswith("dict")
         if name == "phases":
             yield from _leaves(entry, inner[0], (*here, "all"))
         elif name in registry.PACKAGES:
             continue  # each component is walked by its own Options
-        elif inner:
+        elif inner and not has_names:
             yield from _leaves(entry, inner[0], here)
         else:
             yield Field(entry, here, info)
@@ -75,7 +79,12 @@ def _types(annotation: Any) -> list[Any]:
     return [annotation, *[t for arg in getattr(annotation, "__args__", ()) for t in _types(arg)]]
 
 
-FIELDS = [field for entry, schema in SCHEMAS.items() for field in _leaves(entry, schema)]
+FIELDS = [
+    field
+    for entry, schema in SCHEMAS.items()
+    for field in _leaves(entry, schema)
+    if entry != "tune" or field.path[0] in OF_THE_SEARCH  # its other keys are those of train
+]
 COMPONENTS = [(kind, name) for kind in registry.PACKAGES for name in registry.names(kind)]
 
 
@@ -108,7 +117,7 @@ def _is_number(info: FieldInfo) -> bool:
 
 
 def test_the_walk_finds_the_fields() -> None:
-    assert len(FIELDS) == 62
+    assert len(FIELDS) == 70
     assert len(COMPONENTS) == 30
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agegender.cli import evaluate, predict, report, train
+from agegender.cli import evaluate, predict, report, train, tune
 from agegender.config.entry import Entry, run_entry
 
 ENTRIES: dict[str, Entry] = {
@@ -17,6 +17,7 @@ ENTRIES: dict[str, Entry] = {
     "evaluate": evaluate.ENTRY,
     "predict": predict.ENTRY,
     "report": report.ENTRY,
+    "tune": tune.ENTRY,
 }
 
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

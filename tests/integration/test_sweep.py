@@ -127,6 +127,11 @@ def _jobs(*arguments: str) -> list[tuple[int, float]]:
     return [(job.config.seed, job.config.loss.lambda_) for job in plan.jobs]
 
 
+def test_hydras_own_mode_is_a_sweep_too() -> None:
+    flags = parse_flags(["hydra.mode=MULTIRUN", "seed=1"], sweeps=True)
+    assert preflight("train", TrainConfig, flags, lambda _: None).multirun
+
+
 def test_the_flag_may_stand_in_front_or_between() -> None:
     assert _jobs("seed=1", "-m", "loss.lambda=1,2") == _jobs("-m", "seed=1", "loss.lambda=1,2")
 

@@ -221,17 +221,24 @@ def _one_face(folder: Path) -> Path:
     return folder / "face.png"
 
 
-def test_help_is_readable_and_does_not_import_torch() -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("train", ["-m", "published/model2", "\n  resume ", "trainer.checkpoint_every", "sweep.resume"]),
+        ("tune", ["*lambda, rates", "\n  resume ", "trials", "sampler_seed", "trainer.max_steps"]),
+    ],
+)
+def test_help_is_readable_and_does_not_import_torch(name: str, words: list[str]) -> None:
     code = (
-        "import sys; from agegender.cli.train import ENTRY; from agegender.config.entry import run_entry\n"
-        "code = run_entry(ENTRY, ['--help']); assert code == 0 and 'torch' not in sys.modules"
+        f"import sys; from agegender.cli.{name} import ENTRY; from agegender.config.entry import run_entry\n"
+        "code = run_entry(ENTRY, ['--help'])\n"
+        "assert code == 0 and not {'torch', 'optuna'} & sys.modules.keys()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    words = ("usage:", "model", "scratch_cnn_v2", "loss.lambda", "published/model2", "-m")
-    for word in (*words, "\n  resume ", "trainer.checkpoint_every"):
+    for word in ("usage:", "model", "scratch_cnn_v2", "loss.lambda", *words):
         assert word in done.stdout
 
 

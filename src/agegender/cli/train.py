@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from agegender.cli.resume import resume_run
 from agegender.cli.run import train_and_report
 from agegender.cli.sweep import run_sweep
 from agegender.cli.together import first_decides, refuse_misplaced, refuse_tasks
+from agegender.config.continued import continued
 from agegender.config.entry import Entry, run_entry
 from agegender.config.launch import launch
 from agegender.config.preflight import Plan, claim_directory
@@ -31,6 +33,12 @@ def execute(plan: Plan[TrainConfig]) -> int:
         return _single(plan)
     refuse_misplaced(plan)
     return run_sweep(plan, _job)
+
+
+def resume(flags: argparse.Namespace) -> int | None:
+    """Go on with the run that `resume=DIR` names; None where there is no such key."""
+    run = continued(flags, TrainConfig, check)
+    return None if run is None else resume_run(run)
 
 
 def _single(plan: Plan[TrainConfig]) -> int:
@@ -84,7 +92,7 @@ ENTRY = Entry(
         "agegender-train sweep.resume=outputs/multirun/2026-01-31/12-00-00-000000",
     ),
     sweeps=True,
-    resume=resume_run,
+    resume=resume,
     check=check,
 )
 

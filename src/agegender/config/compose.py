@@ -73,7 +73,7 @@ class Composer:
             except (HydraException, OmegaConfBaseException):
                 continue
             return sorted({*flatten(OmegaConf.to_container(config)), *known})
-        return sorted({*flatten(read_yaml(conf_dir() / f"{self.config_name}.yaml")), *known})
+        return sorted({*flatten(primary(self.config_name)), *known})
 
     def _options_with(self, key: str) -> list[str]:
         """Options ("split=dedup5") whose YAML has this key."""
@@ -131,11 +131,23 @@ def validate(schema: type[S], plain: dict[str, Any]) -> S:
         raise UserError(explain_validation(error)) from error
 
 
+def primary(config_name: str) -> dict[str, Any]:
+    """An entry's own YAML, with that of the entry that it builds upon."""
+    found: dict[str, Any] = {"defaults": []}
+    own = read_yaml(conf_dir() / f"{config_name}.yaml")
+    for item in own.get("defaults", []):
+        if isinstance(item, dict):
+            found["defaults"].append(item)
+        elif item != "_self_":
+            below = primary(item)
+            found = {**below, "defaults": [*found["defaults"], *below["defaults"]]}
+    return {**found, **own, "defaults": found["defaults"]}
+
+
 def groups(config_name: str) -> dict[str, list[str]]:
     """The groups that an entry composes, each with its options, from the YAML folder."""
-    defaults = read_yaml(conf_dir() / f"{config_name}.yaml").get("defaults", [])
     found = {}
-    for name in [key for item in defaults if isinstance(item, dict) for key in item]:
+    for name in [key for item in primary(config_name)["defaults"] for key in item]:
         folder = conf_dir() / name
         if folder.is_dir():
             files = folder.rglob("*.yaml")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,14 +41,11 @@ def continued(flags: argparse.Namespace, schema: type[S], check: Callable[[S], N
     Raises UserError for a directory that holds no run, and for whatever else is asked for. Nothing is
     written.
     """
-    lines = [line for line in flags.overrides if _key(line) == KEY]
-    rest = [line for line in flags.overrides if _key(line) != KEY]
-    directory = _directory(lines) if lines else None
+    directory, flags.overrides = split_off(flags.overrides, "run")
     if directory is None:
-        flags.overrides = rest
         return None
-    _refuse_others(rest, flags)
-    changes = [_parsed(line) for line in rest]
+    _refuse_others(flags.overrides, flags)
+    changes = [_parsed(line) for line in flags.overrides]
     _check_run(directory)
     plain = _read(directory)
     recorded = _validated(schema, plain, directory)
@@ -58,6 +55,12 @@ def continued(flags: argparse.Namespace, schema: type[S], check: Callable[[S], N
     config = validate(schema, plain)
     check(config)
     return Continued(directory, recorded, config)
+
+
+def split_off(overrides: Sequence[str], what: str) -> tuple[Path | None, list[str]]:
+    """The directory of a run or a search that `resume` names, if it is there, and the other overrides."""
+    lines = [line for line in overrides if _key(line) == KEY]
+    return _directory(lines, what) if lines else None, [line for line in overrides if _key(line) != KEY]
 
 
 def _validated(schema: type[S], plain: dict[str, Any], directory: Path) -> S:
@@ -72,14 +75,14 @@ def _key(line: str) -> str:
     return line.partition("=")[0].lstrip("+")
 
 
-def _directory(lines: list[str]) -> Path | None:
+def _directory(lines: list[str], what: str) -> Path | None:
     if len(lines) > 1:
-        raise UserError(f"{KEY} names one run, not {len(lines)}")
+        raise UserError(f"{KEY} names one {what}, not {len(lines)}")
     value = _parsed(lines[0]).value()
     if value is None:
         return None
     if not value:
-        raise UserError(f"{KEY}= needs the directory of a run")
+        raise UserError(f"{KEY}= needs the directory of a {what}")
     value = str(value).replace("\\${", "${")  # quoting a path escapes what is no interpolation
     return Path(value).expanduser().absolute()
 
@@ -112,6 +115,10 @@ def _check_run(directory: Path) -> None:
     if (directory / "sweep.json").is_file():
         raise UserError(
             f"{KEY}={directory}: holds a sweep, not a run; finish it with sweep.resume={directory}"
+        )
+    if (directory / "tune.json").is_file():
+        raise UserError(
+            f"{KEY}={directory}: holds a search, not a run; go on with agegender-tune {KEY}={directory}"
         )
     for name in ("status.json", "config.yaml"):
         if not (directory / name).is_file():

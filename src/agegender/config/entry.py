@@ -16,7 +16,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 import agegender
-from agegender.config.continued import Continued, continued
 from agegender.config.help import help_text
 from agegender.config.launch import run_hydra
 from agegender.config.options import Options
@@ -42,8 +41,8 @@ class Entry:
     examples: tuple[str, ...]
     sweeps: bool = False
     check: Callable[[Any], None] = _nothing_more
-    resume: Callable[[Continued[Any]], int] | None = None
-    """Goes on with a run that `resume=DIR` names."""
+    resume: Callable[[argparse.Namespace], int | None] | None = None
+    """Goes on with what `resume=DIR` names; None where it is not given."""
 
 
 def run_entry(entry: Entry, argv: Sequence[str] | None = None) -> int:
@@ -109,11 +108,9 @@ def _run(entry: Entry, arguments: list[str]) -> int:
     if flags.cfg or flags.info or flags.shell_completion or flags.hydra_help:
         return _show(entry, arguments, flags)
     if entry.resume is not None:
-        run = continued(flags, entry.schema, entry.check)
-        if run is not None:
-            return entry.resume(run)
-    if flags.multirun and not entry.sweeps:
-        raise UserError(f"agegender-{entry.config_name} does not sweep: leave out -m")
+        code = entry.resume(flags)
+        if code is not None:
+            return code
     with resuming(flags) if entry.sweeps else nullcontext():
         return entry.execute(preflight(entry.config_name, entry.schema, flags, entry.check))
 

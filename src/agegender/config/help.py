@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from agegender.config.compose import conf_dir, groups, leaf_keys
+from agegender.config.compose import conf_dir, groups, leaf_keys, primary
 from agegender.config.options import Options
 from agegender.config.schema import ResumeOptions, SweepOptions
+from agegender.config.search import TakenUpOptions
 from agegender.core.files import read_yaml
 
 _WIDTH = 110
@@ -22,6 +23,8 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
     blocks = [summary, "usage: agegender-" + config_name + " [key=value ...] [flags]", "examples:"]
     blocks += [f"  {example}" for example in examples]
     options = groups(config_name)
+    if config_name != "train":
+        options.pop("sweep", None)
     defaults = _defaults(config_name)
     if options:
         blocks += ["", "groups (group=option; * is the default):"]
@@ -33,6 +36,8 @@ def help_text(config_name: str, schema: type[Options], examples: tuple[str, ...]
     if "sweep" in options:
         shared |= _keys(ResumeOptions, {"resume": None})
         shared |= _keys(SweepOptions, {"resume": None}, "sweep.")
+    if "search" in options:
+        shared |= _keys(TakenUpOptions, {"resume": None})
     blocks += [_entry(key, text) for key, text in shared.items()]
     blocks += _own_keys(options, shared)
     blocks += [
@@ -52,7 +57,7 @@ def _own_keys(options: dict[str, list[str]], shared: Collection[str]) -> list[st
     """Keys that only one option of a group has, from its YAML."""
     lines = []
     for group, names in options.items():
-        for name in names if group not in ("experiment", "sweep") else ():
+        for name in names if group not in ("experiment", "sweep", "search") else ():
             keys = [f"{group}.{key}" for key in leaf_keys(read_yaml(conf_dir() / group / f"{name}.yaml"))]
             own = [
                 key for key in keys if key not in shared and key != f"{group}.name" and ".phases." not in key
@@ -69,13 +74,12 @@ def _entry(name: str, text: str) -> str:
 
 
 def _defaults(config_name: str) -> dict[str, str]:
-    lines = read_yaml(conf_dir() / f"{config_name}.yaml").get("defaults", [])
-    return {key: value for item in lines if isinstance(item, dict) for key, value in item.items()}
+    return {key: value for item in primary(config_name)["defaults"] for key, value in item.items()}
 
 
 def _values(config_name: str, defaults: dict[str, str]) -> dict[str, Any]:
     """Default values as the YAML files hold them, by top-level key."""
-    values = dict(read_yaml(conf_dir() / f"{config_name}.yaml"))
+    values = primary(config_name)
     for group, option in defaults.items():
         file = conf_dir() / group / f"{option}.yaml"
         if file.is_file():

@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from agegender.config.compose import Composer, composing, to_plain, validate
@@ -69,6 +70,7 @@ def parse_flags(argv: Sequence[str], sweeps: bool = False) -> argparse.Namespace
             "--config-dir=DIR adds your own YAML groups"
         )
     has_preset = any(line.startswith("sweep=") for line in flags.overrides)
+    flags.sweeps = sweeps
     flags.multirun = bool(flags.multirun) or (sweeps and has_preset)
     flags.resume = None
     flags.overrides = [quote_paths(override, flags.multirun) for override in flags.overrides]
@@ -88,12 +90,15 @@ def preflight(
         if not flags.multirun:
             for override in parsed:
                 if override.is_sweep_override():
-                    raise UserError(f"{override.input_line} holds several values: add -m to sweep over them")
+                    what = "add -m to sweep over them" if flags.sweeps else "it takes one"
+                    raise UserError(f"{override.input_line} holds several values: {what}")
         _refuse_what_no_sweep_can(parsed)
         fixed = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
         base = composer.compose(fixed)
         _refuse_hidden_resume(base)
-        multirun = flags.multirun or OmegaConf.select(base, "hydra.mode.name") == "MULTIRUN"
+        multirun = flags.multirun or base.hydra.mode is RunMode.MULTIRUN
+        if multirun and not flags.sweeps:
+            raise UserError(f"agegender-{config_name} does not sweep: leave out -m and sweep=")
         jobs = []
         for overrides in _job_overrides(composer, flags, base, multirun):
             try:
@@ -209,6 +214,11 @@ def _claim(path: Path, is_chosen: bool) -> Path:
         if (path / "sweep.json").exists():
             raise UserError(
                 f"{path} already holds a sweep; choose another directory, or finish it: sweep.resume={path}"
+            )
+        if (path / "tune.json").exists():
+            raise UserError(
+                f"{path} already holds a search; choose another directory, or go on with it: "
+                f"agegender-tune resume={path}"
             )
         if not _never_began(path / "status.json"):
             raise UserError(

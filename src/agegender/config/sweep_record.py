@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +15,8 @@ from agegender.core.errors import UserError
 from agegender.core.files import read_json, write_json
 
 FILE = "sweep.json"
+
+S = TypeVar("S", bound=Options)
 
 
 class RecordedJob(Options):
@@ -81,9 +83,13 @@ def write_record(record: SweepRecord, sweep_dir: Path) -> None:
 
 def read_record(sweep_dir: Path) -> SweepRecord:
     """The plan of a sweep; UserError where the file is damaged."""
-    path = sweep_dir / FILE
+    return read_as(SweepRecord, sweep_dir / FILE)
+
+
+def read_as(schema: type[S], path: Path) -> S:
+    """A JSON file that holds what the schema says; UserError where it is damaged."""
     try:
-        return SweepRecord.model_validate(read_json(path))
+        return schema.model_validate(read_json(path))
     except ValidationError as error:
         raise UserError(f"{path} is damaged: {explain_validation(error)}") from error
     except ValueError as error:

@@ -27,14 +27,15 @@ from agegender.engine.state import State
 from agegender.engine.step import Forward, NonFiniteError, Stepper, loss_scales, refuse_nonfinite
 from agegender.engine.tally import Tally
 from agegender.engine.validate import validate
+from agegender.engine.watch import Watch, unwatched
 from agegender.models.network import AgeGenderNet
 
 
 class Fit:
     """Trains a network on a data set's `train` part, watched on its `val` part."""
 
-    def __init__(self, parts: Parts, run: RunDirectory, display: Display) -> None:
-        self.parts, self.run, self.display = parts, run, display
+    def __init__(self, parts: Parts, run: RunDirectory, display: Display, watch: Watch = unwatched) -> None:
+        self.parts, self.run, self.display, self._watch = parts, run, display, watch
         self.config, self.network = parts.config, parts.network
         schedule, trainer = self.config.schedule, self.config.trainer
         self.state = State(parts)
@@ -151,6 +152,8 @@ class Fit:
 
     def _epoch(self) -> bool:
         """One epoch, or what is left of it; False where trainer.max_steps cut it short."""
+        if self.state.history:
+            self._watch(self.state.history[-1])
         tally = self.state.tally
         self._since = self._now() - tally.seconds
         self._steps()

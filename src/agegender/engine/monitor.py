@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_SMALLER_IS_BETTER = frozenset({"age_rmse"})
+SMALLER_IS_BETTER = frozenset({"age_rmse"})
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Monitor:
 
     def update(self, value: float, epoch: int) -> bool:
         """Take an epoch's figure; True when it is the best so far (the first always is)."""
-        sign = -1.0 if self.name in _SMALLER_IS_BETTER else 1.0
+        sign = -1.0 if self.name in SMALLER_IS_BETTER else 1.0
         if math.isnan(self.best) or sign * value > sign * self.best:
             self.best, self.best_epoch, self.epochs_without = value, epoch, 0
             return True

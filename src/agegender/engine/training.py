@@ -17,12 +17,13 @@ from agegender.engine.predict import predict, predictions_table
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
+from agegender.engine.watch import Watch, unwatched
 from agegender.evaluation.table import write_predictions
 
 _PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
 
 
-def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
+def train(config: TrainConfig, run: RunDirectory, display: Display, watch: Watch = unwatched) -> None:
     """Train, keep the best epoch, predict the val, cal and test parts with it.
 
     Writes every file of the run directory but the report. Raises UserError for what is wrong before
@@ -38,7 +39,7 @@ def train(config: TrainConfig, run: RunDirectory, display: Display) -> None:
 
     parts = build_parts(config, read)
     _introduce(parts, display)
-    finish(Fit(parts, run, display))
+    finish(Fit(parts, run, display, watch))
 
 
 def finish(fit: Fit) -> None:

@@ -11,13 +11,14 @@ from agegender.engine.progress import Display
 from agegender.engine.resume import take_up
 from agegender.engine.run_directory import RunDirectory, running
 from agegender.engine.training import finish, train
+from agegender.engine.watch import Watch, unwatched
 
 
-def train_in(directory: Path, config: TrainConfig, quiet: bool = False) -> None:
+def train_in(directory: Path, config: TrainConfig, quiet: bool = False, watch: Watch = unwatched) -> None:
     """Train a new run in its directory."""
     run, display = _outfit(directory, quiet)
     with running(run):
-        train(config, run, display)
+        train(config, run, display, watch)
 
 
 def resume_in(directory: Path, config: TrainConfig, seconds_before: float) -> None:
