@@ -14,6 +14,7 @@ import argparse
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def train(root: Path, output: Path) -> list[Sweep]:
     """All four sweeps."""
     grid = Sweep(output / "lambda", (f"loss.lambda={_listed(LAMBDAS)}",))
     table = grid.run(root)
-    best = str(table.loc[table[FIGURE].idxmax(), "loss.lambda"])
+    best = str(table.sort_values(FIGURE, ascending=False)["loss.lambda"].iloc[0])
     balancers = Sweep(output / "balancers", (f"balancer={_listed(BALANCERS)}", f"loss.lambda={best}"))
     table = balancers.run(root)
     ranked = table[~table["balancer"].isin(BOUNDS)].sort_values(FIGURE, ascending=False)["balancer"]
@@ -81,8 +82,8 @@ def train(root: Path, output: Path) -> list[Sweep]:
     return [grid, balancers, seeds, bad]
 
 
-def _listed(values: object) -> str:
-    return ",".join(str(value) for value in values)  # type: ignore[attr-defined]
+def _listed(values: Iterable[object]) -> str:
+    return ",".join(map(str, values))
 
 
 def main() -> None:
