@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from balancing_page import page
 
+from agegender.core.files import write_text
 from agegender.report.sweep import write_sweep
 
 SETTINGS = (
@@ -92,7 +94,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs/balancing"))
     parser.add_argument("--page", type=Path)
     arguments = parser.parse_args()
-    train(arguments.root, arguments.output)
+    sweeps = [sweep.directory for sweep in train(arguments.root, arguments.output)]
+    if arguments.page is not None:
+        write_text(arguments.page, page(*sweeps, arguments.output / "merged", arguments.page.parent))
 
 
 if __name__ == "__main__":

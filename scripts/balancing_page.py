@@ -1,0 +1,278 @@
+"""docs/balancing.md from the run directories of its study; every figure in it is read or computed here."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from agegender.config.sweep_record import read_record
+from agegender.core.files import read_json, read_yaml
+from agegender.evaluation.paired import Difference, paired_difference
+from agegender.evaluation.table import read_predictions
+from agegender.report.figures import cell, number
+from agegender.report.jobs import Jobs
+from agegender.report.leaderboard import leaderboard, ranked
+from agegender.report.merged import read_merged, write_merged
+from agegender.report.tradeoff import hypervolume_of
+
+FIGURES = ("age_rmse", "gender_f1", "harmonic_mean")
+DIGITS = {"age_rmse": 2, "gender_f1": 3, "harmonic_mean": 3}
+BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that is done."""
+
+    path: Path
+    balancer: str
+    lambda_: float
+    seed: int
+    test: dict[str, Any]
+    val: dict[str, Any]
+    history: pd.DataFrame
+
+    def faces(self) -> pd.DataFrame:
+        table = read_predictions(self.path / "predictions.csv")
+        return table[table["split"] == "test"]
+
+
+def page(grid: Path, balancers: Path, seeds: Path, bad: Path, merged: Path, docs: Path) -> str:
+    """The four sweeps as a page; pictures go to `docs`."""
+    runs = {name: list(trained(path)) for name, path in
+            {"grid": grid, "balancers": balancers, "seeds": seeds, "bad": bad}.items()}  # fmt: skip
+    dataset = read_json(runs["grid"][0].path / "dataset.json")
+    counts = pd.read_csv(runs["grid"][0].path / "split.csv")["split"].value_counts()
+    parts = ", ".join(f"{part} {counts[part]:,}" for part in ("train", "val", "cal", "test"))
+    jobs = write_merged(read_merged([grid, balancers]), merged)
+    lines = [
+        "# Balancing on real faces",
+        "",
+        "Written by `python scripts/study_balancing.py UTKFACE --page docs/balancing.md`, which trains what is "
+        "missing and reads every figure from run directories. UTKFACE is the folder of UTKFace as published. "
+        "[balancers.md](balancers.md) says what each method does.",
+        "",
+        f"{dataset['used']:,} faces ({parts}), `split=dedup`; Model 2 at 64 px, six epochs for everybody, "
+        "the same faces, order and first weights for all runs of one seed. What is chosen (epoch, lambda, "
+        "balancers that go on) is chosen on val; what is reported is the test part, which has been chosen on "
+        "by nobody. So few faces and epochs leave networks that have learned little: what follows says which "
+        "method gets how far on a small budget, not what any of them reaches in the end.",
+        *_grid(runs["grid"], grid),
+        *_balancers(runs["grid"], runs["balancers"], balancers, jobs, merged, docs),
+        *_seeds(runs, seeds),
+        *_bad(runs, bad),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def trained(sweep: Path) -> Iterator[Trained]:
+    """The finished runs of a sweep."""
+    for job in read_record(sweep).jobs:
+        path = sweep / job.dir
+        if not (path / "metrics.json").exists():
+            continue
+        config, figures = read_yaml(path / "config.yaml"), read_json(path / "metrics.json")
+        yield Trained(
+            path, config["balancer"]["name"], config["loss"]["lambda"], config["seed"],
+            figures["test"], figures["val"], pd.read_csv(path / "history.csv"),
+        )  # fmt: skip
+
+
+def best(runs: Sequence[Trained]) -> Trained:
+    return max(runs, key=lambda run: run.val["harmonic_mean"])
+
+
+def _command(sweep: Path) -> list[str]:
+    """As it was typed, less where this machine has its things."""
+    words = shlex.split(read_record(sweep).command)
+    kept = [word for word in words if not word.startswith(("hydra.", "hydra/"))]
+    typed = ["data.root=UTKFACE" if word.startswith("data.root=") else word for word in kept]
+    return ["", "```sh", " ".join(typed), "```", ""]
+
+
+def _grid(runs: Sequence[Trained], sweep: Path) -> list[str]:
+    chosen = best(runs)
+    rows = []
+    for run in sorted(runs, key=lambda run: run.lambda_):
+        mark = " (chosen)" if run is chosen else ""
+        rows.append(
+            [f"{run.lambda_:g}{mark}", number(run.val["harmonic_mean"], 3)]
+            + [cell(run.test, name) for name in FIGURES]
+            + [_pull(run), *_angle(run)]
+        )
+    return [
+        "",
+        "## What lambda does",
+        *_command(sweep),
+        *_table(
+            [
+                "lambda",
+                "val harmonic mean",
+                *_names("test "),
+                "age pulls × gender",
+                "in conflict",
+                "mean cosine",
+            ],
+            rows,
+        ),
+        "",
+        "One seed; brackets: 95 % bootstrap intervals over the test faces. The last three columns are means over "
+        "the steps that were looked at (`balancer.diagnose_every=20`): the norm of the age gradient on the shared "
+        "parameters by that of the gender gradient, lambda included; how often the two pointed against each "
+        "other; the cosine of the angle between them.",
+    ]
+
+
+def _pull(run: Trained) -> str:
+    means = run.history[["shared_grad_age", "shared_grad_gender"]].mean()
+    return f"{means.iloc[0] / means.iloc[1]:.3g}" if means.iloc[1] else "–"
+
+
+def _angle(run: Trained) -> list[str]:
+    means = run.history[["grad_conflicts", "grad_cosine"]].mean()
+    return [f"{means.iloc[0]:.0%}", f"{means.iloc[1]:+.3f}"]
+
+
+def _balancers(
+    grid: Sequence[Trained], runs: Sequence[Trained], sweep: Path, jobs: Jobs, merged: Path, docs: Path
+) -> list[str]:
+    settings = ranked(jobs)
+    board = leaderboard(jobs, settings)
+    shutil.copyfile(merged / "plots" / "pareto.png", docs / "balancing_pareto.png")
+    fixed = {run.lambda_ for run in grid}
+    of_grid = [each for each in settings if each.balancer == "fixed"]
+    area, alone = hypervolume_of(jobs, settings), hypervolume_of(jobs, of_grid)
+    return [
+        "",
+        f"## Every balancer at lambda = {runs[0].lambda_:g}",
+        *_command(sweep),
+        *_table(list(board.headers), [list(row) for row in board.rows]),
+        "",
+        board.caption,
+        "",
+        "![Age score against gender F1](balancing_pareto.png)",
+        "",
+        "Numbers are places in the table above. `age_only` and `gender_only` are the single-task bounds: what a "
+        "task reaches where the shared parameters serve it alone. Hypervolume above the constant predictor: "
+        f"{number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed lambdas alone (more "
+        "settings enclose more, whatever they are).",
+    ]
+
+
+def _seeds(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
+    names = list(dict.fromkeys(run.balancer for run in runs["seeds"]))
+    lambda_ = runs["seeds"][0].lambda_
+    everything = [*runs["grid"], *runs["balancers"], *runs["seeds"]]
+    by_name = {
+        name: sorted(
+            (run for run in everything if run.balancer == name and run.lambda_ == lambda_),
+            key=lambda run: run.seed,
+        )
+        for name in names
+    }
+    reference = by_name["fixed"]
+    rows, ahead, behind = [], [], []
+    for name in names:
+        values = {figure: [run.test[figure] for run in by_name[name]] for figure in FIGURES}
+        cells = [number(sum(each) / len(each), DIGITS[figure]) for figure, each in values.items()]
+        if name == "fixed":
+            rows.append([name, str(len(reference)), *cells, "–", "–", "–"])
+            continue
+        found = paired_difference(
+            [run.faces() for run in reference], [run.faces() for run in by_name[name]], bootstrap=BOOTSTRAP
+        )
+        rows.append(
+            [
+                name,
+                str(len(by_name[name])),
+                *cells,
+                *(_difference(found[figure], figure) for figure in FIGURES),
+            ]
+        )
+        judged = found["harmonic_mean"]
+        if judged.low is not None and judged.high is not None:
+            ahead += [name] if judged.low > 0 else []
+            behind += [name] if judged.high < 0 else []
+    return [
+        "",
+        f"## Does anything beat a tuned fixed lambda? ({len(reference)} seeds)",
+        *_command(sweep),
+        "with seed 0 from the sweeps above.",
+        "",
+        *_table(["balancer", "seeds", *_names("test "), *_names("− fixed, ")], rows),
+        "",
+        f"Means over the seeds. Differences to `fixed` at lambda = {lambda_:g}, with 95 % intervals of a paired "
+        f"bootstrap over the faces (clusters of duplicates) and the seeds ({BOOTSTRAP:,} draws).",
+        "",
+        _verdict(ahead, behind, [name for name in names if name != "fixed"]),
+    ]
+
+
+def _verdict(ahead: Sequence[str], behind: Sequence[str], names: Sequence[str]) -> str:
+    level = [name for name in names if name not in ahead and name not in behind]
+    words = []
+    if ahead:
+        words.append(
+            f"Better than the tuned lambda in the harmonic mean, with an interval above 0: {_and(ahead)}."
+        )
+    else:
+        words.append("Nothing is better than the tuned lambda in the harmonic mean by an interval above 0.")
+    if level:
+        words.append(f"No difference that the intervals could tell: {_and(level)}.")
+    if behind:
+        words.append(f"Worse, with an interval below 0: {_and(behind)}.")
+    return " ".join(words)
+
+
+def _bad(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
+    lambdas = sorted({run.lambda_ for run in runs["bad"]})
+    everything = [*runs["grid"], *runs["balancers"], *runs["bad"]]
+    names = ["fixed", *dict.fromkeys(run.balancer for run in runs["bad"])]
+    rows, worst = [], {}
+    for name in names:
+        found = {run.lambda_: run for run in everything if run.balancer == name and run.seed == 0}
+        values = [found[each].test["harmonic_mean"] for each in lambdas if each in found]
+        worst[name] = min(values)
+        cells = [_both(found[each]) if each in found else "–" for each in lambdas]
+        rows.append([name, *cells, number(min(values), 3), number(max(values) - min(values), 3)])
+    safest = max(worst, key=lambda name: worst[name])
+    return [
+        "",
+        "## Which is safest when lambda is set badly?",
+        *_command(sweep),
+        *_table(["balancer", *(f"lambda = {each:g}" for each in lambdas), "worst", "range"], rows),
+        "",
+        "Harmonic mean on test (age RMSE, gender F1); one seed. `fixed` is the grid above. The highest worst value "
+        f"has `{safest}` ({worst[safest]:.3f}; `fixed`: {worst['fixed']:.3f}).",
+    ]
+
+
+def _both(run: Trained) -> str:
+    figures = run.test
+    return f"{figures['harmonic_mean']:.3f} ({figures['age_rmse']:.2f}, {figures['gender_f1']:.3f})"
+
+
+def _difference(found: Difference, name: str) -> str:
+    digits = DIGITS[name]
+    if found.difference is None or found.low is None or found.high is None:
+        return "–"
+    return f"{found.difference:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+
+
+def _names(before: str) -> list[str]:
+    return [before + name for name in ("age RMSE", "gender F1", "harmonic mean")]
+
+
+def _and(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = "|:--" + "|--:" * (len(head) - 1) + "|"
+    return [f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
