@@ -54,8 +54,9 @@ def page(grid: Path, balancers: Path, seeds: Path, bad: Path, merged: Path, docs
     lines = [
         "# Balancing on real faces",
         "",
-        "Written by `python scripts/study_balancing.py UTKFACE --page docs/balancing.md`, which trains what is "
-        "missing and reads every figure from run directories. UTKFACE is the folder of UTKFace as published. "
+        "Written by `python scripts/study_balancing.py UTKFACE --page docs/balancing.md`, which trains what "
+        "is missing and reads every figure from run directories. UTKFACE is the folder of UTKFace as "
+        "published. "
         "[balancers.md](balancers.md) says what each method does.",
         "",
         f"{dataset['used']:,} faces ({parts}), `split=dedup`; Model 2 at 64 px, six epochs for everybody, "
@@ -122,10 +123,10 @@ def _grid(runs: Sequence[Trained], sweep: Path) -> list[str]:
             rows,
         ),
         "",
-        "One seed; brackets: 95 % bootstrap intervals over the test faces. The last three columns are means over "
-        "the steps that were looked at (`balancer.diagnose_every=20`): the norm of the age gradient on the shared "
-        "parameters by that of the gender gradient, lambda included; how often the two pointed against each "
-        "other; the cosine of the angle between them.",
+        "One seed; brackets: 95 % bootstrap intervals over the test faces. The last three columns are means "
+        "over the steps that were looked at (`balancer.diagnose_every=20`): the norm of the age gradient on "
+        "the shared parameters by that of the gender gradient, lambda included; how often the two pointed "
+        "against each other; the cosine of the angle between them.",
     ]
 
 
@@ -158,10 +159,10 @@ def _balancers(
         "",
         "![Age score against gender F1](balancing_pareto.png)",
         "",
-        "Numbers are places in the table above. `age_only` and `gender_only` are the single-task bounds: what a "
-        "task reaches where the shared parameters serve it alone. Hypervolume above the constant predictor: "
-        f"{number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed lambdas alone (more "
-        "settings enclose more, whatever they are).",
+        "Numbers are places in the table above. `age_only` and `gender_only` are the single-task bounds: what "
+        "a task reaches where the shared parameters serve it alone. Hypervolume above the constant predictor: "
+        f"{number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed lambdas alone "
+        "(more settings enclose more, whatever they are).",
     ]
 
 
@@ -207,8 +208,8 @@ def _seeds(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
         "",
         *_table(["balancer", "seeds", *_names("test "), *_names("− fixed, ")], rows),
         "",
-        f"Means over the seeds. Differences to `fixed` at lambda = {lambda_:g}, with 95 % intervals of a paired "
-        f"bootstrap over the faces (clusters of duplicates) and the seeds ({BOOTSTRAP:,} draws).",
+        f"Means over the seeds. Differences to `fixed` at lambda = {lambda_:g}, with 95 % intervals of a "
+        f"paired bootstrap over the faces (clusters of duplicates) and the seeds ({BOOTSTRAP:,} draws).",
         "",
         _verdict(ahead, behind, [name for name in names if name != "fixed"]),
     ]
@@ -219,10 +220,10 @@ def _verdict(ahead: Sequence[str], behind: Sequence[str], names: Sequence[str]) 
     words = []
     if ahead:
         words.append(
-            f"Better than the tuned lambda in the harmonic mean, with an interval above 0: {_and(ahead)}."
+            f"Better than the tuned lambda, the interval of the harmonic mean above 0: {_and(ahead)}."
         )
     else:
-        words.append("Nothing is better than the tuned lambda in the harmonic mean by an interval above 0.")
+        words.append("Nothing beats the tuned lambda by an interval of the harmonic mean above 0.")
     if level:
         words.append(f"No difference that the intervals could tell: {_and(level)}.")
     if behind:
@@ -248,8 +249,8 @@ def _bad(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
         *_command(sweep),
         *_table(["balancer", *(f"lambda = {each:g}" for each in lambdas), "worst", "range"], rows),
         "",
-        "Harmonic mean on test (age RMSE, gender F1); one seed. `fixed` is the grid above. The highest worst value "
-        f"has `{safest}` ({worst[safest]:.3f}; `fixed`: {worst['fixed']:.3f}).",
+        "Harmonic mean on test (age RMSE, gender F1); one seed. `fixed` is the grid above. The highest worst "
+        f"value has `{safest}` ({worst[safest]:.3f}; `fixed`: {worst['fixed']:.3f}).",
     ]
 
 

@@ -94,9 +94,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs/balancing"))
     parser.add_argument("--page", type=Path)
     arguments = parser.parse_args()
-    sweeps = [sweep.directory for sweep in train(arguments.root, arguments.output)]
+    grid, balancers, seeds, bad = (sweep.directory for sweep in train(arguments.root, arguments.output))
     if arguments.page is not None:
-        write_text(arguments.page, page(*sweeps, arguments.output / "merged", arguments.page.parent))
+        merged, docs = arguments.output / "merged", arguments.page.parent
+        write_text(arguments.page, page(grid, balancers, seeds, bad, merged, docs))
 
 
 if __name__ == "__main__":
