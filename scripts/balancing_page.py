@@ -159,9 +159,9 @@ def _balancers(
         "",
         "![Age score against gender F1](balancing_pareto.png)",
         "",
-        "Numbers are places in the table above. `age_only` and `gender_only` are the single-task bounds: what "
-        "a task reaches where the shared parameters serve it alone. Hypervolume above the constant predictor: "
-        f"{number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed lambdas alone "
+        "Numbers are places in the table above. `age_only` and `gender_only` are the single-task bounds: "
+        "what a task reaches where the shared parameters serve it alone. Hypervolume above the constant "
+        f"predictor: {number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed lambdas alone "
         "(more settings enclose more, whatever they are).",
     ]
 
