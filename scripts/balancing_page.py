@@ -161,8 +161,8 @@ def _balancers(
         "",
         "Numbers are places in the table above. `age_only` and `gender_only` are the single-task bounds: "
         "what a task reaches where the shared parameters serve it alone. Hypervolume above the constant "
-        f"predictor: {number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed lambdas alone "
-        "(more settings enclose more, whatever they are).",
+        f"predictor: {number(area, 4)} for everything, {number(alone, 4)} for the {len(fixed)} fixed "
+        "lambdas alone (more settings enclose more, whatever they are).",
     ]
 
 

@@ -30,6 +30,13 @@ def test_how_many_components_there_are() -> None:
 def test_interrupted_is_uninterrupted(kind: str, name: str, tmp_path: Path) -> None:
     network = f"model={name}" if kind == "model" else "model=scratch_cnn_v2"
     chosen = [network] if kind == "model" else [network, f"{kind}={name}"]
+    if kind == "balancer":  # all that it must get along with
+        chosen += [
+            "schedule.ema=0.9",
+            "schedule.clip_norm=5",
+            "trainer.accumulate=2",
+            "balancer.diagnose_every=2",
+        ]
     lines = [*TINY, "trainer.max_steps=6", *chosen, *(SLOW.get(name, ()) if kind == "model" else ())]
     config = composed(*lines)
     step = 1 if name in SLOW else 5  # the second step of an epoch that trainer.max_steps cuts after it
