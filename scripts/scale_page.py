@@ -37,8 +37,8 @@ def _made(document: dict[str, Any]) -> list[str]:
         f"{document['drawn']} drawn faces; a number behind the end of each JPEG makes them different. They "
         "had just been written, so that the page cache held some.",
         f"- Store: the program hashed every file, decoded it to {size} px and wrote it. The largest store "
-        f"has {largest['store'] / 2**30:.1f} GiB, {largest['on_disk'] / 2**30:.1f} GiB of blocks on the disk (it "
-        f"is not sparse), the machine {ram / 2**30:.1f} GiB of memory.",
+        f"has {largest['store'] / 2**30:.1f} GiB, {largest['on_disk'] / 2**30:.1f} GiB of blocks on disk "
+        f"(it is not sparse), the machine {ram / 2**30:.1f} GiB of memory.",
         "- Settings: `data=csv split.near_duplicates=null model=scratch_cnn_v2 augment=published "
         f"trainer.max_steps={document['steps']}`, all else as it comes. Near-duplicates are left out, as all "
         "these faces have some; the search for them is measured on its own below.",
