@@ -104,7 +104,7 @@ def _training(sizes: list[dict[str, Any]]) -> list[str]:
         "",
         "## Training from the store",
         "",
-        "Faces trained a second are a batch by the median step. The last column is how fast batches of "
+        "Faces trained a second are a batch by the mean step. The last column is how fast batches of "
         f"{READ_FACES} faces at random are read without a network, in a process that begins with none of the "
         "store in the page cache; a store that fits the memory is soon all there.",
         "",

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 from unittest.mock import patch
 
@@ -34,7 +34,7 @@ from agegender.data import dataset
 from agegender.data.dataset import Dataset
 from agegender.data.duplicates import fingerprint, near
 from agegender.data.samples import load
-from agegender.data.samples.load import Samples
+from agegender.data.samples.mapped import MappedRows
 from agegender.data.sources.csv import CSV
 from agegender.data.splits.dedup import DedupSplit
 from agegender.engine.fit import Fit
@@ -49,7 +49,7 @@ STAGES: tuple[tuple[object, str, str], ...] = (
     (DedupSplit, "assign", "split"),
     (Dataset, "write", "split.csv and such written"),
 )
-STEPS, READS, COPIES = "training steps", "random reads", "near-duplicates"
+STEPS, COPIES = "training steps", "near-duplicates"
 VAL_FACES = 512
 """Validation is bounded: it costs the same a face, whatever their number."""
 READ_SECONDS, READ_FACES = 15, 32
@@ -118,7 +118,7 @@ class Watch:
         return call
 
     def found(self, images_per_second: float | None = None) -> Found:
-        """The end of the last stage."""
+        """Up to now; whatever comes later is not looked at."""
         self._count()
         self._done.set()
         self._thread.join()
@@ -164,22 +164,22 @@ def train(result: Path, settings: list[str]) -> None:
             fit.val_rows = fit.val_rows[:VAL_FACES]
             with watch.stage(STEPS):
                 fit.fit()
-    (steps,) = stopwatch.epochs_steps
-    watch.found(config.trainer.batch_size / median(warm(steps))).write(result)
+                seconds = fmean(step for steps in stopwatch.epochs_steps for step in warm(steps))
+                found = watch.found(config.trainer.batch_size / seconds)
+    found.write(result)
 
 
 def reads(result: Path, store: Path) -> None:
     """Batches of faces at random, out of a store that the page cache holds nothing of."""
     with store.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    images_NHWC = np.load(store, mmap_mode="r")
-    samples = Samples(images_NHWC, np.arange(len(images_NHWC)))
+    shape = np.load(store, mmap_mode="r").shape
+    images_NHWC = MappedRows(store, shape, np.uint8)
     watch, rng, read = Watch(), stream(0, "random faces"), 0
     started = time.perf_counter()
-    with watch.stage(READS):
-        while (seconds := time.perf_counter() - started) < READ_SECONDS:
-            samples[rng.integers(0, len(samples), READ_FACES)]
-            read += READ_FACES
+    while (seconds := time.perf_counter() - started) < READ_SECONDS:
+        images_NHWC[rng.integers(0, shape[0], READ_FACES)]
+        read += READ_FACES
     watch.found(read / seconds).write(result)
 
 

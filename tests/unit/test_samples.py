@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from agegender.core.files import cache_dir
 from agegender.data.images import read_bytes, read_face
 from agegender.data.samples import hashes, store
 from agegender.data.samples.load import Loaded, load_samples
+from agegender.data.samples.mapped import MappedRows
 from agegender.data.samples.store import bytes_needed
 
 COUNT, SIDE = 30, 12
@@ -250,7 +252,42 @@ def test_a_store_larger_than_what_is_read_stays_on_disk(tmp_path: Path) -> None:
     faces = pd.DataFrame({"id": [str(i) for i in range(2000)], "path": str(tmp_path / "a.png")})
     loaded = load_samples(faces, 64, "disk", silent)
     source = loaded.samples._source
-    assert isinstance(source, np.memmap)
-    assert not source.flags.writeable
+    assert isinstance(source, MappedRows)
+    assert not source._array.flags.writeable
     batch = loaded.samples[np.arange(32)]
-    assert not np.shares_memory(batch, source)
+    assert not np.shares_memory(batch, source._array)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (400, 3), (7, 30, 50, 3)])
+def test_mapped_rows_are_those_of_the_array(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """Rows that lie within a page, across pages, at the file's end; twice, in any order, or none."""
+    array_NK = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    np.save(tmp_path / "a.npy", array_NK)
+    mapped = MappedRows(tmp_path / "a.npy", shape, np.uint8)
+    for rows in (np.arange(shape[0]), np.array([shape[0] - 1, 0, 2, 2]), np.array([], np.intp)):
+        found = mapped[rows]
+        np.testing.assert_array_equal(found, array_NK[rows])
+        assert type(found) is np.ndarray
+
+
+def test_the_kernel_is_told_what_will_be_read(tmp_path: Path) -> None:
+    """The pages of the face that is asked for, from first to last."""
+    if not hasattr(mmap, "MADV_WILLNEED"):
+        pytest.skip("this system cannot be told")
+    shape = (3, 64, 64, 3)
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    mapped = MappedRows(tmp_path / "a.npy", shape, np.uint8)
+    asked: list[tuple[int, ...]] = []
+
+    class Spy:
+        def madvise(self, *advice: int) -> None:
+            asked.append(advice)
+
+    mapped._map = Spy()  # type: ignore[assignment]
+    mapped[np.array([2])]
+    first = (tmp_path / "a.npy").stat().st_size - 64 * 64 * 3
+    ((advice, start, length),) = asked
+    assert advice == mmap.MADV_WILLNEED
+    assert start % mmap.PAGESIZE == 0
+    assert start <= first < start + mmap.PAGESIZE
+    assert start + length == first + 64 * 64 * 3

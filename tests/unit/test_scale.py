@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 import time
 
-import numpy as np
 import pytest
 from scale_stages import START, Watch
 
@@ -16,9 +16,9 @@ def test_a_stage_has_its_own_time_and_memory() -> None:
     watch = Watch()
     with watch.stage("outer"):
         with watch.stage("inner"):
-            held = np.ones(2**25, np.uint8)
-            time.sleep(0.1)
-            del held
+            with mmap.mmap(-1, 2**25, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as fresh:
+                fresh.write(b"1" * 2**25)
+                time.sleep(0.1)
         time.sleep(0.2)
     found = watch.found()
     start, outer, inner = found.stages

@@ -18,6 +18,7 @@ from agegender.data.images import UnreadableImage, read_face
 from agegender.data.manifest import join_rejected, rejected_rows
 from agegender.data.samples.decode import Pixels, Unreadable, decode_chunks
 from agegender.data.samples.hashes import content_hashes
+from agegender.data.samples.mapped import MappedRows
 from agegender.data.samples.store import open_store
 
 Progress = Callable[[str, int, int], None]
@@ -28,7 +29,7 @@ Rows = npt.NDArray[np.intp]
 class Samples:
     """uint8 RGB images (N, size, size, 3) of which `samples[rows]` copies some into memory."""
 
-    def __init__(self, source: Pixels | Files, rows: Rows) -> None:
+    def __init__(self, source: Pixels | MappedRows | Files, rows: Rows) -> None:
         self._source, self._rows = source, rows
 
     def __len__(self) -> int:
@@ -81,7 +82,7 @@ def load_samples(faces: pd.DataFrame, size: int, cache: str, progress: Progress)
     sha256 = [result if isinstance(result, str) else None for result in results]
     rows = [row for row, known in enumerate(sha256) if known is not None]
     decoding = partial(progress, "decoding faces")
-    source: Pixels | Files
+    source: Pixels | MappedRows | Files
     if cache == "disk":
         source, broken = open_store(paths, sha256, size, decoding)
     else:

@@ -14,10 +14,8 @@ import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import PIL
 
 from agegender.core.errors import UserError
@@ -25,6 +23,7 @@ from agegender.core.files import cache_dir
 from agegender.core.process import is_alive
 from agegender.data.images import UnreadableImage
 from agegender.data.samples.decode import Unreadable, decode_chunks
+from agegender.data.samples.mapped import MappedRows
 
 VERSION = 1
 """Raise it with whatever changes the pixels that decoding gives."""
@@ -33,15 +32,13 @@ _CHECKED = 64
 _SPARE = 64 * 2**20
 """Bytes to leave free on the disk."""
 
-Images = npt.NDArray[np.uint8]
-
 
 def open_store(
     paths: Sequence[str],
     sha256: Sequence[str | None],
     size: int,
     progress: Callable[[int, int], None],
-) -> tuple[Images, Unreadable]:
+) -> tuple[MappedRows, Unreadable]:
     """Decoded faces (N, size, size, 3), one a row of `paths`, and the rows that hold no usable image.
 
     Rows without a hash are left out. Raises UserError where the cache folder has no room, cannot be
@@ -132,28 +129,20 @@ def _fill(
     return unreadable
 
 
-def _open(place: Path, count: int, size: int) -> tuple[Images, Unreadable]:
+def _open(place: Path, count: int, size: int) -> tuple[MappedRows, Unreadable]:
     try:
-        images_NHWC = _mapped(place / "images.npy", (count, size, size, 3), np.uint8)
-        sums_N = _mapped(place / "crc32.npy", (count,), np.uint32)
+        images_NHWC = MappedRows(place / "images.npy", (count, size, size, 3), np.uint8)
+        sums_N = MappedRows(place / "crc32.npy", (count,), np.uint32)
         reasons = json.loads((place / "unreadable.json").read_text(encoding="utf-8"))
         unreadable = {int(row): UnreadableImage(*why) for row, why in reasons.items()}
         rows = np.unique(np.linspace(0, count - 1, min(_CHECKED, count)).astype(int))
-        if any(zlib.crc32(images_NHWC[row]) != sums_N[row] for row in rows):
+        if [zlib.crc32(image_HWC) for image_HWC in images_NHWC[rows]] != sums_N[rows].tolist():
             raise ValueError("other pixels than were written")
     except (ValueError, TypeError, AttributeError, FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"the decoded faces in {place} are damaged: delete that folder to have them made anew"
         ) from error
     return images_NHWC, unreadable
-
-
-def _mapped(file: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.memmap[Any, Any]:
-    """Raises ValueError where the file is no such array."""
-    array = np.lib.format.open_memmap(file, mode="r")
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"holds {array.dtype} {array.shape}")
-    return array
 
 
 def _clear_leftovers(folder: Path) -> None:
