@@ -22,7 +22,7 @@ from PIL import Image
 from scale_page import page
 
 from agegender.core.errors import AgeGenderError, RunError, UserError
-from agegender.core.files import read_json, write_text
+from agegender.core.files import read_json, write_json, write_text
 from agegender.data.samples.store import bytes_needed
 from agegender.data.synthetic.faces import draw_face, face_label
 
@@ -68,17 +68,17 @@ def measure(rows: list[int], out: Path) -> str:
         folder = Path(name).absolute()
         write_files(folder, rows[-1])
         sizes = [measured(folder, number) for number in rows]
-    return page(
-        {
-            "command": command(rows),
-            "machine": machine(sizes[0]["first"], load),
-            "drawn": DRAWN,
-            "file_side": FILE_SIDE,
-            "size": SIZE,
-            "steps": STEPS,
-            "sizes": sizes,
-        }
-    )
+    document = {
+        "command": command(rows),
+        "machine": machine(sizes[0]["first"], load),
+        "drawn": DRAWN,
+        "file_side": FILE_SIDE,
+        "size": SIZE,
+        "steps": STEPS,
+        "sizes": sizes,
+    }
+    write_json(out / "scale.json", document)
+    return page(document)
 
 
 def command(rows: list[int]) -> str:
