@@ -9,6 +9,9 @@ from scale_stages import COPIES, READ_FACES, STAGES, START, STEPS, VAL_FACES
 
 from agegender.data.duplicates.fingerprint import VIEWS
 
+_BEFORE = (START, *(name for _, _, name in STAGES))
+"""What comes before the first step."""
+
 
 def page(document: dict[str, Any]) -> str:
     """Figures of every number of rows, and what grows with it."""
@@ -48,24 +51,29 @@ def _made(document: dict[str, Any]) -> list[str]:
 
 
 def _seconds(sizes: list[dict[str, Any]]) -> list[str]:
-    names = [START, *(name for _, _, name in STAGES)]
-    rows = []
-    for name in names:
-        cells = [f"{_stage(size[run], name)['seconds']:.1f}" for run in ("first", "second") for size in sizes]
-        rows.append([name, *cells])
-    sums = [_until_steps(size[run]) for run in ("first", "second") for size in sizes]
-    rows.append(["until the first step", *(f"{seconds:.1f}" for seconds in sums)])
+    runs = [size[run] for run in ("first", "second") for size in sizes]
+    rows = [[name, *(_spent([_stage(run, name)]) for run in runs)] for name in _BEFORE]
+    before = [[stage for stage in run["stages"] if stage["name"] != STEPS] for run in runs]
+    rows.append(["until the first step", *map(_spent, before)])
+    rows.append([STEPS, *(_spent([_stage(run, STEPS)]) for run in runs)])
     heads = [f"{size['rows']:,}{mark}" for mark in ("", ", again") for size in sizes]
-    return ["", "## Seconds", "", *_table(["", *heads], rows)]
+    return [
+        "",
+        "## Seconds",
+        "",
+        "By the clock; in brackets those of the processors, all threads together, which depend less on what "
+        "else the machine does.",
+        "",
+        *_table(["", *heads], rows),
+    ]
 
 
 def _memory(sizes: list[dict[str, Any]]) -> list[str]:
-    names = [START, *(name for _, _, name in STAGES), STEPS]
     rows = [
         ["before the first of them", *(_mebibytes(size["first"]["start"]) for size in sizes), ""],
         *(
             [name, *(_mebibytes(_stage(size["first"], name)["anon"]) for size in sizes), _each(sizes, name)]
-            for name in names
+            for name in (*_BEFORE, STEPS)
         ),
         ["pages of mapped files, at most", *(_mebibytes(_most(size, "file")) for size in sizes), ""],
         ["peak of both together (VmHWM)", *(_mebibytes(size["first"]["peak"]) for size in sizes), ""],
@@ -120,7 +128,7 @@ def _copies(sizes: list[dict[str, Any]]) -> list[str]:
         rows.append(
             [
                 f"{size['rows']:,}",
-                f"{stage['seconds']:.1f}",
+                _spent([stage]),
                 f"{len(VIEWS) * stage['seconds'] / 60:.1f}",
                 _mebibytes(stage["anon"]),
                 f"{grown:,.0f}",
@@ -149,8 +157,9 @@ def _stage(run: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _until_steps(run: dict[str, Any]) -> float:
-    return float(sum(stage["seconds"] for stage in run["stages"] if stage["name"] != STEPS))
+def _spent(stages: list[dict[str, Any]]) -> str:
+    seconds, cpu = (sum(stage[key] for stage in stages) for key in ("seconds", "cpu"))
+    return f"{seconds:.1f} ({cpu:.1f})"
 
 
 def _most(size: dict[str, Any], kind: str) -> int:

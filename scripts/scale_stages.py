@@ -58,10 +58,11 @@ _EVERY = 0.02
 
 @dataclass
 class Stage:
-    """Seconds spent, and the most memory seen, in bytes."""
+    """Seconds spent, by the clock and by the processors, and the most memory seen, in bytes."""
 
     name: str
     seconds: float = 0.0
+    cpu: float = 0.0
     anon: int = 0
     file: int = 0
 
@@ -90,7 +91,7 @@ class Watch:
     def __init__(self) -> None:
         self.stages = [Stage(START)]
         self._stack = [self.stages[0]]
-        self._since = time.perf_counter()
+        self._since, self._cpu = time.perf_counter(), time.process_time()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._start = memory()["RssAnon"]
@@ -128,9 +129,10 @@ class Watch:
     def _count(self) -> None:
         """Memory and time up to now belong to the stage under way."""
         self._look()
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.process_time()
         self._stack[-1].seconds += now - self._since
-        self._since = now
+        self._stack[-1].cpu += cpu - self._cpu
+        self._since, self._cpu = now, cpu
 
     def _sample(self) -> None:
         while not self._done.wait(_EVERY):
