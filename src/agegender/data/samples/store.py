@@ -120,8 +120,8 @@ def _fill(
             unreadable |= others
             for row, image_HWC in images.items():
                 file.seek(first + row * bytes_each)
-                file.write(image_HWC)
-                sums_N[row] = zlib.crc32(image_HWC)
+                file.write(image_HWC.data)
+                sums_N[row] = zlib.crc32(image_HWC.data)
         file.truncate(first + len(paths) * bytes_each)
         file.flush()
         os.fsync(file.fileno())
