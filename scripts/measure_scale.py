@@ -1,6 +1,6 @@
 """What ten thousand, a hundred thousand and a million faces cost: seconds, and memory.
 
-python scripts/measure_scale.py --page docs/scale.md      # 54 GB of disk, a quarter of an hour on two cores
+python scripts/measure_scale.py --page docs/scale.md      # 62 GB of disk, twenty minutes on two cores
 
 Each number of rows has processes of its own; see scale_stages.py for what they do. Needs Linux.
 """
