@@ -124,7 +124,7 @@ def measured(folder: Path, rows: int) -> dict[str, Any]:
         "augment=published",
         f"trainer.max_steps={STEPS}",
     ]
-    found: dict[str, Any] = {"rows": rows}
+    found: dict[str, Any] = {"rows": rows, "load": os.getloadavg()[0]}
     for name in ("first", "second"):
         found[name] = child(folder, "train", *settings)
         print(f"{rows:,} rows, {name} run: {found[name]}", flush=True)

@@ -72,15 +72,19 @@ def _memory(sizes: list[dict[str, Any]]) -> list[str]:
     rows = [
         ["before the first of them", *(_mebibytes(size["first"]["start"]) for size in sizes), ""],
         *(
-            [name, *(_mebibytes(_stage(size["first"], name)["anon"]) for size in sizes), _each(sizes, name)]
+            [
+                name,
+                *(_mebibytes(_stage(size["first"], name)["anon"]) for size in sizes),
+                f"{_grown(sizes, name):,.0f}",
+            ]
             for name in (*_BEFORE, STEPS)
         ),
-        ["pages of mapped files, at most", *(_mebibytes(_most(size, "file")) for size in sizes), ""],
+        ["pages of mapped files, at most", *(_mebibytes(_mapped(size)) for size in sizes), ""],
         ["peak of both together (VmHWM)", *(_mebibytes(size["first"]["peak"]) for size in sizes), ""],
     ]
     heads = ["the most in each stage, MiB", *(f"{size['rows']:,}" for size in sizes), "bytes a row"]
-    few, many = sizes[-2:]
-    grown = (_most(many, "anon") - _most(few, "anon")) / (many["rows"] - few["rows"])
+    most = max(_grown(sizes, name) for name in (*_BEFORE, STEPS))
+    pixels = sizes[-1]["store"] // sizes[-1]["rows"]
     return [
         "",
         "## Memory",
@@ -91,8 +95,8 @@ def _memory(sizes: list[dict[str, Any]]) -> list[str]:
         "",
         *_table(heads, rows),
         "",
-        f"So a face more costs {grown:,.0f} bytes of memory at the worst moment, for its labels, paths and "
-        f"hashes; its pixels ({many['store'] // many['rows']:,} bytes) stay on the disk.",
+        f"So a face more costs up to {most:,.0f} bytes of memory, for its labels, path and hash; its pixels "
+        f"({pixels:,} bytes) stay on the disk.",
     ]
 
 
@@ -101,20 +105,30 @@ def _training(sizes: list[dict[str, Any]]) -> list[str]:
         [
             f"{size['rows']:,}",
             f"{size['store'] / 2**30:.2f} GiB",
+            f"{size['load']:.1f}",
             f"{size['first']['images_per_second']:.0f}",
             f"{size['second']['images_per_second']:.0f}",
             f"{size['reads']['images_per_second']:,.0f}",
         ]
         for size in sizes
     ]
-    heads = ["faces", "store", "trained a second, first run", "second run", "read a second, cold"]
+    heads = [
+        "faces",
+        "store",
+        "load before",
+        "trained a second, first run",
+        "second run",
+        "read a second, cold",
+    ]
     return [
         "",
         "## Training from the store",
         "",
         "Faces trained a second are a batch by the mean step. The last column is how fast batches of "
         f"{READ_FACES} faces at random are read without a network, in a process that begins with none of the "
-        "store in the page cache; a store that fits the memory is soon all there.",
+        "store in the page cache; a store that fits the memory is soon all there. A load before the "
+        "measurement means that others had the processors, too: then compare the sizes alone "
+        "([benchmarks.md](benchmarks.md) holds speeds of a machine with nothing else to do).",
         "",
         *_table(heads, rows),
     ]
@@ -124,29 +138,16 @@ def _copies(sizes: list[dict[str, Any]]) -> list[str]:
     rows = []
     for size in sizes:
         stage = _stage(size["copies"], COPIES)
-        grown = (stage["anon"] - size["copies"]["start"]) / size["rows"]
-        rows.append(
-            [
-                f"{size['rows']:,}",
-                _spent([stage]),
-                f"{len(VIEWS) * stage['seconds'] / 60:.1f}",
-                _mebibytes(stage["anon"]),
-                f"{grown:,.0f}",
-            ]
-        )
-    heads = [
-        "images",
-        "one crop and its mirror image, s",
-        f"all {len(VIEWS)}, reckoned, min",
-        "memory, MiB",
-        "bytes an image",
-    ]
+        every = len(VIEWS) * stage["seconds"] / 60
+        rows.append([f"{size['rows']:,}", _spent([stage]), f"{every:.1f}", _mebibytes(stage["anon"])])
+    heads = ["images", "one crop and its mirror image, s", f"all {len(VIEWS)}, reckoned, min", "memory, MiB"]
     return [
         "",
         "## Looking for near-duplicates",
         "",
         "Grey images of noise, as the search keeps of each file; index included. A first run also opens each "
-        "file once more for them; later ones know the result. `split.near_duplicates=null` does without.",
+        "file once more for them; later ones know the result. An image more costs "
+        f"{_grown(sizes, COPIES, 'copies'):,.0f} bytes. `split.near_duplicates=null` does without.",
         "",
         *_table(heads, rows),
     ]
@@ -162,14 +163,18 @@ def _spent(stages: list[dict[str, Any]]) -> str:
     return f"{seconds:.1f} ({cpu:.1f})"
 
 
-def _most(size: dict[str, Any], kind: str) -> int:
-    return int(max(stage[kind] for stage in size["first"]["stages"]))
+def _mapped(size: dict[str, Any]) -> int:
+    return int(max(stage["file"] for stage in size["first"]["stages"]))
 
 
-def _each(sizes: list[dict[str, Any]], name: str) -> str:
-    few, many = sizes[-2:]
-    grown = _stage(many["first"], name)["anon"] - _stage(few["first"], name)["anon"]
-    return f"{grown / (many['rows'] - few['rows']):,.0f}"
+def _anon(sizes: list[dict[str, Any]], name: str, run: str = "first") -> list[int]:
+    return [int(_stage(size[run], name)["anon"]) for size in sizes]
+
+
+def _grown(sizes: list[dict[str, Any]], name: str, run: str = "first") -> float:
+    """Bytes a row of a stage's memory, between the two largest numbers of rows."""
+    few, many = _anon(sizes, name, run)[-2:]
+    return (many - few) / (sizes[-1]["rows"] - sizes[-2]["rows"])
 
 
 def _mebibytes(count: int) -> str:
