@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,8 @@ from agegender.core.files import cache_dir
 from agegender.data.images import read_bytes, read_face
 from agegender.data.samples import hashes, store
 from agegender.data.samples.load import Loaded, load_samples
+from agegender.data.samples.mapped import MappedRows
+from agegender.data.samples.store import bytes_needed
 
 COUNT, SIDE = 30, 12
 
@@ -75,7 +80,7 @@ def test_every_kind_gives_the_same_pixels(cache: str, faces: pd.DataFrame, own_c
 def test_a_store_is_used_again(faces: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither decoded nor, with size and time unchanged, read again: only unreadable files are retried."""
     first = pixels(load_samples(faces, SIDE, "disk", silent))
-    monkeypatch.setattr(store, "decode_into", pytest.fail)
+    monkeypatch.setattr(store, "decode_chunks", pytest.fail)
     opened: list[str] = []
 
     def spy(path: Path) -> bytes:
@@ -109,19 +114,20 @@ def test_renamed_files_are_hashed_but_not_decoded(
     folder = Path(faces["path"][0]).parent
     moved = folder.rename(folder.with_name("moved"))
     faces["path"] = [str(moved / name) for name in faces["id"]]
-    monkeypatch.setattr(store, "decode_into", pytest.fail)
+    monkeypatch.setattr(store, "decode_chunks", pytest.fail)
     np.testing.assert_array_equal(pixels(load_samples(faces, SIDE, "disk", silent)), first)
 
 
 BUILD = """
 import os, sys
+import numpy as np
 import pandas as pd
 from agegender.data.samples import store
 from agegender.data.samples.load import load_samples
-def kill(images, paths, rows, progress):
-    images[0] = 1
+def kill(paths, rows, size, progress):
+    yield {0: np.ones((size, size, 3), np.uint8)}, {}
     os.kill(os.getpid(), 9)
-store.decode_into = kill
+store.decode_chunks = kill
 paths = sys.argv[1:]
 load_samples(pd.DataFrame({"id": paths, "path": paths}), 12, "disk", lambda *_: None)
 """
@@ -138,24 +144,75 @@ def test_a_killed_build_leaves_no_half_store(faces: pd.DataFrame, own_cache: Pat
     assert len(list((own_cache / "samples").iterdir())) == 1
 
 
-@pytest.mark.parametrize("damage", ["short", "pixels", "reasons"])
-def test_a_damaged_store_is_named(damage: str, faces: pd.DataFrame, own_cache: Path) -> None:
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def change_a_pixel(file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 255]))
+
+
+def write_array(file: Path, array: npt.NDArray[Any]) -> None:
+    with file.open("wb") as opened:
+        np.save(opened, array)
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "cut short": ("images.npy", cut),
+    "empty": ("images.npy", lambda file: file.write_bytes(b"")),
+    "text": ("images.npy", lambda file: file.write_text("faces")),
+    "archive": ("images.npy", lambda file: file.write_bytes(b"PK\3\4 an archive")),
+    "missing": ("images.npy", Path.unlink),
+    "other pixels": ("images.npy", change_a_pixel),
+    "other numbers": ("images.npy", lambda file: write_array(file, np.load(file).astype(np.int16))),
+    "other shape": ("images.npy", lambda file: write_array(file, np.load(file)[1:])),
+    "sums of another kind": ("crc32.npy", lambda file: write_array(file, np.load(file).astype(np.int64))),
+    "sums missing": ("crc32.npy", Path.unlink),
+    "reasons cut short": ("unreadable.json", lambda file: file.write_text("{")),
+    "reasons of another kind": ("unreadable.json", lambda file: file.write_text("[3, 7]")),
+    "reasons of another shape": ("unreadable.json", lambda file: file.write_text('{"3": 7}')),
+    "reasons without details": ("unreadable.json", lambda file: file.write_text('{"3": []}')),
+    "reasons missing": ("unreadable.json", Path.unlink),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_store_is_named_and_left(damage: str, faces: pd.DataFrame, own_cache: Path) -> None:
     load_samples(faces, SIDE, "disk", silent)
     (place,) = (own_cache / "samples").iterdir()
-    images = place / "images.npy"
-    data = bytearray(images.read_bytes())
-    if damage == "short":
-        images.write_bytes(data[:-100])
-    elif damage == "pixels":
-        data[-1] ^= 255
-        images.write_bytes(data)
-    else:
-        (place / "unreadable.json").write_text("{")
+    name, spoil = DAMAGE[damage]
+    spoil(place / name)
+    before = {file.name: file.read_bytes() for file in place.iterdir()}
     with pytest.raises(UserError, match=r"are damaged: delete that folder") as caught:
         load_samples(faces, SIDE, "disk", silent)
     assert str(place) in str(caught.value)
+    assert {file.name: file.read_bytes() for file in place.iterdir()} == before
     shutil.rmtree(place)
     assert len(load_samples(faces, SIDE, "disk", silent).faces) == COUNT - 4
+
+
+def test_a_file_where_a_store_belongs(faces: pd.DataFrame, own_cache: Path) -> None:
+    load_samples(faces, SIDE, "disk", silent)
+    (place,) = (own_cache / "samples").iterdir()
+    shutil.rmtree(place)
+    place.write_text("mine")
+    with pytest.raises(UserError, match=r"are damaged: delete"):
+        load_samples(faces, SIDE, "disk", silent)
+    assert place.read_text() == "mine"
+
+
+def test_a_disk_that_fills_up_meanwhile(faces: pd.DataFrame, own_cache: Path) -> None:
+    """The kernel refuses to write on: an error that names the folder, and nothing is left of the store."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_needed(COUNT, SIDE) // 2, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"decoded faces in .*samples: File too large; AGEGENDER_CACHE"):
+            load_samples(faces, SIDE, "disk", silent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((own_cache / "samples").iterdir())
 
 
 def test_a_disk_without_room(faces: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +252,42 @@ def test_a_store_larger_than_what_is_read_stays_on_disk(tmp_path: Path) -> None:
     faces = pd.DataFrame({"id": [str(i) for i in range(2000)], "path": str(tmp_path / "a.png")})
     loaded = load_samples(faces, 64, "disk", silent)
     source = loaded.samples._source
-    assert isinstance(source, np.memmap)
-    assert not source.flags.writeable
+    assert isinstance(source, MappedRows)
+    assert not source._array.flags.writeable
     batch = loaded.samples[np.arange(32)]
-    assert not np.shares_memory(batch, source)
+    assert not np.shares_memory(batch, source._array)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (400, 3), (7, 30, 50, 3)])
+def test_mapped_rows_are_those_of_the_array(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """Rows that lie within a page, across pages, at the file's end; twice, in any order, or none."""
+    array_NK = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    np.save(tmp_path / "a.npy", array_NK)
+    mapped = MappedRows(tmp_path / "a.npy", shape, np.uint8)
+    for rows in (np.arange(shape[0]), np.array([shape[0] - 1, 0, 2, 2]), np.array([], np.intp)):
+        found = mapped[rows]
+        np.testing.assert_array_equal(found, array_NK[rows])
+        assert type(found) is np.ndarray
+
+
+def test_the_kernel_is_told_what_will_be_read(tmp_path: Path) -> None:
+    """The pages of the face that is asked for, from first to last."""
+    if not hasattr(mmap, "MADV_WILLNEED"):
+        pytest.skip("this system cannot be told")
+    shape = (3, 64, 64, 3)
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    mapped = MappedRows(tmp_path / "a.npy", shape, np.uint8)
+    asked: list[tuple[int, ...]] = []
+
+    class Spy:
+        def madvise(self, *advice: int) -> None:
+            asked.append(advice)
+
+    mapped._map = Spy()  # type: ignore[assignment]
+    mapped[np.array([2])]
+    first = (tmp_path / "a.npy").stat().st_size - 64 * 64 * 3
+    ((advice, start, length),) = asked
+    assert advice == mmap.MADV_WILLNEED
+    assert start % mmap.PAGESIZE == 0
+    assert start <= first < start + mmap.PAGESIZE
+    assert start + length == first + 64 * 64 * 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -77,23 +76,28 @@ def find(
 
 
 def pairs_of(greys_NHW: npt.NDArray[np.uint8]) -> NearPairs:
-    """Near-duplicates among grey images of fingerprint.SIDE pixels; 2 KB of memory beside each."""
+    """Near-duplicates among grey images of fingerprint.SIDE pixels; 1 KB of memory beside each."""
     count = len(greys_NHW)
-    chunks = [slice(start, start + _CHUNK) for start in range(0, max(count, 1), _CHUNK)]
-    plain = [fingerprint.frequencies(greys_NHW[chunk]) for chunk in chunks]
-    index = Neighbours(np.concatenate([np.empty(0, np.uint64), *map(fingerprint.hashes, plain)]))
-    units_NF = np.concatenate([plain[0][:0], *map(fingerprint.unit, plain)])
-    del plain
+    chunks = [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+    hashes_N = np.empty(count, np.uint64)
+    units_NF = np.empty((count, len(fingerprint.MIRROR)), np.float32)
+    for chunk in chunks:
+        plain = fingerprint.frequencies(greys_NHW[chunk])
+        hashes_N[chunk], units_NF[chunk] = fingerprint.hashes(plain), fingerprint.unit(plain)
+    index = Neighbours(hashes_N)
     best = pd.Series(dtype=np.float32, index=np.empty(0, np.int64))
-    for view, chunk in itertools.product(fingerprint.VIEWS, chunks):
-        cropped = fingerprint.frequencies(greys_NHW[chunk], view)
-        for queries in (cropped, cropped * fingerprint.MIRROR):
-            query, near = index.close_to(fingerprint.hashes(queries), chunk.start)
-            correlation = _correlation(fingerprint.unit(queries), query, units_NF, near)
-            keep = correlation >= LOWEST
-            query, near = query[keep] + chunk.start, near[keep]
-            pair = np.minimum(query, near) * count + np.maximum(query, near)
-            best = pd.concat([best, pd.Series(correlation[keep], index=pair)]).groupby(level=0).max()
+    for view in fingerprint.VIEWS:
+        found = [best]
+        for chunk in chunks:
+            cropped = fingerprint.frequencies(greys_NHW[chunk], view)
+            for queries in (cropped, cropped * fingerprint.MIRROR):
+                query, near = index.close_to(fingerprint.hashes(queries), chunk.start)
+                correlation = _correlation(fingerprint.unit(queries), query, units_NF, near)
+                keep = correlation >= LOWEST
+                query, near = query[keep] + chunk.start, near[keep]
+                pair = np.minimum(query, near) * count + np.maximum(query, near)
+                found.append(pd.Series(correlation[keep], index=pair))
+        best = pd.concat(found).groupby(level=0).max()
     first, second = np.divmod(best.index.to_numpy(), max(count, 1))
     return NearPairs(first, second, best.to_numpy().clip(max=1))
 

@@ -1,9 +1,9 @@
-"""Files to rows of one array: threads suffice, as Pillow decodes outside Python's lock."""
+"""Files to images, a chunk at a time: threads suffice, as Pillow decodes outside Python's lock."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,32 +14,34 @@ from agegender.data.images import UnreadableImage, read_face
 
 _CHUNK = 512
 
+Pixels = npt.NDArray[np.uint8]
 Unreadable = dict[int, UnreadableImage]
 """Row -> why its file is no usable image."""
 
 
-def decode_into(
-    images_NHWC: npt.NDArray[np.uint8],
-    paths: Sequence[str],
-    rows: Sequence[int],
-    progress: Callable[[int, int], None],
-) -> Unreadable:
-    """Decode the files of `rows` into the same rows of the array; needs little memory beside it."""
-    size = images_NHWC.shape[1]
+def decode_chunks(
+    paths: Sequence[str], rows: Sequence[int], size: int, progress: Callable[[int, int], None]
+) -> Iterator[tuple[dict[int, Pixels], Unreadable]]:
+    """Decode the files of `rows`: images by row, and the rows that have none.
 
-    def decode(row: int) -> UnreadableImage | None:
+    Takes the memory of a chunk, whatever the number of files.
+    """
+
+    def decode(row: int) -> Pixels | UnreadableImage:
         try:
-            images_NHWC[row] = read_face(Path(paths[row]), size)
+            return read_face(Path(paths[row]), size)
         except UnreadableImage as error:
             return error
-        return None
 
-    unreadable: Unreadable = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(rows), _CHUNK):  # a window: a million tasks would fill the queue
             chunk = rows[start : start + _CHUNK]
-            for row, error in zip(chunk, pool.map(decode, chunk), strict=True):
-                if error is not None:
-                    unreadable[row] = error
+            images: dict[int, Pixels] = {}
+            unreadable: Unreadable = {}
+            for row, result in zip(chunk, pool.map(decode, chunk), strict=True):
+                if isinstance(result, UnreadableImage):
+                    unreadable[row] = result
+                else:
+                    images[row] = result
+            yield images, unreadable
             progress(start + len(chunk), len(rows))
-    return unreadable

@@ -16,20 +16,20 @@ import pandas as pd
 from agegender.core.errors import RunError, UserError
 from agegender.data.images import UnreadableImage, read_face
 from agegender.data.manifest import join_rejected, rejected_rows
-from agegender.data.samples.decode import Unreadable, decode_into
+from agegender.data.samples.decode import Pixels, Unreadable, decode_chunks
 from agegender.data.samples.hashes import content_hashes
+from agegender.data.samples.mapped import MappedRows
 from agegender.data.samples.store import open_store
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is done, faces done, faces in all)."""
 Rows = npt.NDArray[np.intp]
-Pixels = npt.NDArray[np.uint8]
 
 
 class Samples:
     """uint8 RGB images (N, size, size, 3) of which `samples[rows]` copies some into memory."""
 
-    def __init__(self, source: Pixels | Files, rows: Rows) -> None:
+    def __init__(self, source: Pixels | MappedRows | Files, rows: Rows) -> None:
         self._source, self._rows = source, rows
 
     def __len__(self) -> int:
@@ -82,37 +82,22 @@ def load_samples(faces: pd.DataFrame, size: int, cache: str, progress: Progress)
     sha256 = [result if isinstance(result, str) else None for result in results]
     rows = [row for row, known in enumerate(sha256) if known is not None]
     decoding = partial(progress, "decoding faces")
-    source: Pixels | Files
+    source: Pixels | MappedRows | Files
     if cache == "disk":
         source, broken = open_store(paths, sha256, size, decoding)
-    elif cache == "memory":
-        source = _allocate(len(paths), size)
-        broken = decode_into(source, paths, rows, decoding)
     else:
-        source, broken = Files(paths, size), _check(paths, rows, size, decoding)
+        source = _allocate(len(paths), size) if cache == "memory" else Files(paths, size)
+        broken = {}
+        for images, others in decode_chunks(paths, rows, size, decoding):
+            broken |= others
+            if isinstance(source, np.ndarray):
+                for row, image_HWC in images.items():
+                    source[row] = image_HWC
     unreadable |= broken
     kept = np.array([row for row in rows if row not in broken], dtype=np.intp)
     readable = faces.iloc[kept].reset_index(drop=True)
     readable["sha256"] = pd.Series([sha256[row] for row in kept], dtype=object)
     return Loaded(readable, Samples(source, kept), _rejected(faces, unreadable))
-
-
-def _silent(_done: int, _total: int) -> None:
-    """The caller reports."""
-
-
-def _check(
-    paths: Sequence[str], rows: Sequence[int], size: int, progress: Callable[[int, int], None]
-) -> Unreadable:
-    """What cannot be decoded, in the memory of one chunk."""
-    unreadable: Unreadable = {}
-    scratch = np.empty((512, size, size, 3), np.uint8)
-    for start in range(0, len(rows), len(scratch)):
-        chunk = rows[start : start + len(scratch)]
-        found = decode_into(scratch, [paths[row] for row in chunk], range(len(chunk)), _silent)
-        unreadable |= {chunk[place]: error for place, error in found.items()}
-        progress(start + len(chunk), len(rows))
-    return unreadable
 
 
 def _allocate(total: int, size: int) -> Pixels:

@@ -16,14 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import PIL
 
 from agegender.core.errors import UserError
 from agegender.core.files import cache_dir
 from agegender.core.process import is_alive
 from agegender.data.images import UnreadableImage
-from agegender.data.samples.decode import Unreadable, decode_into
+from agegender.data.samples.decode import Unreadable, decode_chunks
+from agegender.data.samples.mapped import MappedRows
 
 VERSION = 1
 """Raise it with whatever changes the pixels that decoding gives."""
@@ -32,15 +32,13 @@ _CHECKED = 64
 _SPARE = 64 * 2**20
 """Bytes to leave free on the disk."""
 
-Images = npt.NDArray[np.uint8]
-
 
 def open_store(
     paths: Sequence[str],
     sha256: Sequence[str | None],
     size: int,
     progress: Callable[[int, int], None],
-) -> tuple[Images, Unreadable]:
+) -> tuple[MappedRows, Unreadable]:
     """Decoded faces (N, size, size, 3), one a row of `paths`, and the rows that hold no usable image.
 
     Rows without a hash are left out. Raises UserError where the cache folder has no room, cannot be
@@ -48,7 +46,7 @@ def open_store(
     """
     place = _place(sha256, size)
     try:
-        if not place.is_dir():
+        if not place.exists():
             _make(place, paths, sha256, size, progress)
         return _open(place, len(paths), size)
     except OSError as error:
@@ -88,13 +86,7 @@ def _make(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
     try:
-        shape = (len(paths), size, size, 3)
-        images_NHWC = np.lib.format.open_memmap(making / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        rows = [row for row, known in enumerate(sha256) if known is not None]
-        unreadable = decode_into(images_NHWC, paths, rows, progress)
-        images_NHWC.flush()
-        sums = np.fromiter((zlib.crc32(image) for image in images_NHWC), dtype=np.uint32, count=len(paths))
-        np.save(making / "crc32.npy", sums)
+        unreadable = _fill(making, paths, sha256, size, progress)
         reasons = {row: [error.reason, error.detail] for row, error in unreadable.items()}
         (making / "unreadable.json").write_text(json.dumps(reasons), encoding="utf-8")
         making.rename(place)
@@ -105,22 +97,52 @@ def _make(
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _open(place: Path, count: int, size: int) -> tuple[Images, Unreadable]:
+def _fill(
+    folder: Path,
+    paths: Sequence[str],
+    sha256: Sequence[str | None],
+    size: int,
+    progress: Callable[[int, int], None],
+) -> Unreadable:
+    """Write images.npy and crc32.npy; rows without a usable image stay black.
+
+    Written, not mapped: a disk that fills up is an OSError then, and a signal that kills the process else.
+    """
+    unreadable: Unreadable = {}
+    bytes_each = 3 * size * size
+    sums_N = np.full(len(paths), zlib.crc32(bytes(bytes_each)), np.uint32)
+    rows = [row for row, known in enumerate(sha256) if known is not None]
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), size, size, 3)}
+    with (folder / "images.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        first = file.tell()
+        for images, others in decode_chunks(paths, rows, size, progress):
+            unreadable |= others
+            for row, image_HWC in images.items():
+                file.seek(first + row * bytes_each)
+                file.write(image_HWC.data)
+                sums_N[row] = zlib.crc32(image_HWC.data)
+        file.truncate(first + len(paths) * bytes_each)
+        file.flush()
+        os.fsync(file.fileno())
+    np.save(folder / "crc32.npy", sums_N)
+    return unreadable
+
+
+def _open(place: Path, count: int, size: int) -> tuple[MappedRows, Unreadable]:
     try:
-        images_NHWC: Images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
-        sums = np.load(place / "crc32.npy", allow_pickle=False)
+        images_NHWC = MappedRows(place / "images.npy", (count, size, size, 3), np.uint8)
+        sums_N = MappedRows(place / "crc32.npy", (count,), np.uint32)
         reasons = json.loads((place / "unreadable.json").read_text(encoding="utf-8"))
-        is_whole = images_NHWC.shape == (count, size, size, 3) and sums.shape == (count,)
-    except (ValueError, EOFError, FileNotFoundError):
-        is_whole = False
-    if is_whole:
+        unreadable = {int(row): UnreadableImage(*why) for row, why in reasons.items()}
         rows = np.unique(np.linspace(0, count - 1, min(_CHECKED, count)).astype(int))
-        is_whole = all(zlib.crc32(images_NHWC[row]) == sums[row] for row in rows)
-    if not is_whole:
+        if [zlib.crc32(image_HWC) for image_HWC in images_NHWC[rows]] != sums_N[rows].tolist():
+            raise ValueError("other pixels than were written")
+    except (ValueError, TypeError, AttributeError, FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"the decoded faces in {place} are damaged: delete that folder to have them made anew"
-        )
-    return images_NHWC, {int(row): UnreadableImage(*why) for row, why in reasons.items()}
+        ) from error
+    return images_NHWC, unreadable
 
 
 def _clear_leftovers(folder: Path) -> None:
