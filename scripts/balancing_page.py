@@ -165,7 +165,7 @@ def _balancers(
         *_table(board.headers[:-2], [row[:-2] for row in board.rows]),  # speeds: runs shared the processors
         "",
         "With the lambda grid, one seed each; brackets: 95 % bootstrap intervals over the test faces. What a "
-        "step costs under each is in [benchmarks.md](benchmarks.md).",
+        "step costs under each is in [balancer_cost.md](balancer_cost.md).",
         "",
         "![Age score against gender F1](balancing_pareto.png)",
         "",

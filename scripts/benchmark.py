@@ -10,7 +10,9 @@ benchmarks.md into --out. To be run on a machine that has nothing else to do.
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -48,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", help="some of them, a comma between; without it all")
+    parser.add_argument("--cases", help="some of them, a comma between, or 'balancer_*'")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="runs of either side, each of its own seed")
     parser.add_argument("--full", action="store_true", help="more faces and epochs: about an hour")
     parser.add_argument("--faces", type=int, help="so many in every case, and one epoch: whether it works")
@@ -56,7 +58,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"), help="folder for what is written")
     parser.add_argument("--page", type=Path, help="the Markdown goes to this file, too")
     arguments = parser.parse_args(argv)
-    arguments.cases = chosen_cases(arguments.cases)
+    arguments.named, arguments.cases = arguments.cases, chosen_cases(arguments.cases)
     for name, least in (("pairs", 1), ("faces", 20)):
         value = getattr(arguments, name)
         if value is not None and value < least:
@@ -71,10 +73,13 @@ def chosen_cases(names: str | None) -> list[Case]:
     known = {case.name: case for case in CASES}
     if names is None:
         return list(CASES)
+    chosen: dict[str, Case] = {}
     for name in names.split(","):
-        if name not in known:
+        found = fnmatch.filter(known, name)
+        if not found:
             raise UserError(unknown("case", name, known))
-    return [known[name] for name in names.split(",")]
+        chosen |= {each: known[each] for each in found}
+    return list(chosen.values())
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -115,7 +120,7 @@ def command(arguments: argparse.Namespace) -> str:
     if arguments.faces is not None:
         words.append(f"--faces {arguments.faces}")
     if len(arguments.cases) < len(CASES):
-        words.append(f"--cases {','.join(case.name for case in arguments.cases)}")
+        words.append(f"--cases {shlex.quote(arguments.named)}")
     return " ".join(words)
 
 

@@ -40,15 +40,10 @@ def page(document: dict[str, Any]) -> str:
         "# Benchmarks",
         "",
         f"Written by `{document['command']}`. {document['machine']} {document['faces']}",
-        "",
-        _SIDES,
-        "",
-        _RATIO,
-        "",
-        *_ratios(cases),
+        *(["", _SIDES, "", _RATIO, "", *_ratios(cases)] if cases else []),
         *_balancers(balancers),
         *_validation([case for case in cases if case.get("validation")]),
-        *_hardware(cases, document["hardware"]),
+        *(_hardware(cases, document["hardware"]) if cases else []),
         *_profiles(document["profiles"]),
     ]
     return "\n".join(lines) + "\n"

@@ -174,7 +174,8 @@ def _anon(sizes: list[dict[str, Any]], name: str, run: str = "first") -> list[in
 def _grown(sizes: list[dict[str, Any]], name: str, run: str = "first") -> float:
     """Bytes a row of a stage's memory, between the two largest numbers of rows."""
     few, many = _anon(sizes, name, run)[-2:]
-    return (many - few) / (sizes[-1]["rows"] - sizes[-2]["rows"])
+    rows = int(sizes[-1]["rows"]) - int(sizes[-2]["rows"])
+    return (many - few) / rows
 
 
 def _mebibytes(count: int) -> str:
