@@ -31,14 +31,14 @@ class Measured:
     """P(female)."""
     passes: float | None = None
     """Forward passes of the backbone over the train and val faces, all epochs together."""
-    backward_passes: float | None = None
-    """Backward passes a step that reach the backbone's features, in epochs under a balancer."""
-    backward_share: float | None = None
-    """What a step of balancer=fixed spends in its backward pass."""
     peak_memory: int = 0
     peak_worker_memory: int = 0
     """Of the largest DataLoader worker; it shares pages with the process that forked it."""
     peak_gpu_memory: int | None = None
+    backward_passes: float | None = None
+    """Backward passes a step that reach the backbone's features, in epochs under a balancer."""
+    backward_share: float | None = None
+    """What a step of balancer=fixed spends in its backward pass."""
 
     def step(self) -> float:
         """Median over the steps that are past the warm-up."""

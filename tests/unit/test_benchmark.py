@@ -13,7 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmark_cases import ALL, CASES, HEADS, MODEL2, RESNET34, Case, Size
-from benchmark_figures import Pair, absent_entry, input_entry, is_met, pair_entry, start_entry
+from benchmark_figures import (
+    Pair,
+    absent_entry,
+    balancer_entry,
+    input_entry,
+    is_met,
+    pair_entry,
+    start_entry,
+)
 from benchmark_measured import Measured
 from benchmark_page import page
 from safetensors.torch import load_file
@@ -80,6 +88,18 @@ def test_even_epochs_see_a_constant_tensor(tmp_path: Path) -> None:
     assert measured.passes == 2
 
 
+@pytest.mark.parametrize(("name", "passes"), [("dwa", 1), ("age_only", 1), ("pcgrad", 2), ("gradnorm", 3)])
+def test_even_epochs_are_balanced(name: str, passes: int, tmp_path: Path) -> None:
+    settings = [*MODEL2, "data.image_size=16", *ONE_STEP, "trainer.batch_size=8", f"balancer={name}"]
+    more = ["schedule.phases.all.epochs=2", "balancer.diagnose_every=null"]
+    benchmark_engine.balancer(tmp_path / "balancer.json", [*settings, *more])
+    measured = Measured.read(tmp_path / "balancer.json")
+    assert [len(steps) for steps in measured.epochs_steps] == [4, 4]
+    assert measured.backward_passes == passes  # GradNorm's extra two end in the last shared layer
+    assert measured.backward_share is not None
+    assert 0 < measured.backward_share < 1
+
+
 def _case(name: str) -> Case:
     return next(case for case in CASES if case.name == name)
 
@@ -137,6 +157,26 @@ def test_input_and_start() -> None:
     starts = start_entry(_case("warm_start"), Size(9), [Measured(seconds, []) for seconds in (0.5, 0.9, 0.7)])
     assert starts["ratio"] == starts["ours"] == 0.7
     assert is_met(starts)
+
+
+def test_a_balancer() -> None:
+    steps = [[9.0, 9.0, 2.0], [9.0, 9.0, 3.0], [9.0, 9.0, 2.0], [9.0, 9.0, 3.4]]
+    measured = Measured(9.0, steps, 24, peak_memory=2**30, backward_passes=2.0, backward_share=0.6)
+    entry = balancer_entry(_case("balancer_pcgrad"), measured)
+    assert entry["ratios"] == pytest.approx([1.5, 1.7])
+    assert (entry["ratio"], entry["fixed"], entry["ours"]) == pytest.approx((1.6, 2.0, 3.2))
+    assert (entry["extra_backward_passes"], entry["two_passes"]) == (1.0, 1.6)
+    assert is_met(entry)
+    document = {
+        "cases": [entry], "command": "COMMAND", "faces": "FACES.", "machine": "MACHINE.",
+        "hardware": HARDWARE, "profiles": {},
+    }  # fmt: skip
+    text = page(document)
+    assert (
+        "| `balancer_pcgrad` | 2.00 s | 3.20 s | 1.600 (1.500–1.700) | at most 1.6 | met | 1.00 | 1.00 GiB |"
+        in text
+    )
+    assert "naive" not in text
 
 
 def test_the_page() -> None:
