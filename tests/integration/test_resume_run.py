@@ -20,7 +20,7 @@ from agegender.config.entry import run_entry
 from agegender.core.files import read_json, read_yaml, write_json, write_yaml
 from agegender.core.lock import locked
 from agegender.core.process import process_start
-from agegender.engine.last import LAST
+from agegender.engine.last import FORMAT, LAST
 
 from ..training import assert_same_run, striking
 from .conftest import TEN_STEPS, TINY, Call
@@ -177,7 +177,7 @@ class TestDamage:
         (run / LAST).write_text("no checkpoint")
         _refused(call, run, "last.ckpt is damaged")
         torch.save({"network": {}}, run / LAST)
-        _refused(call, run, "another version of agegender or another program", "agegender-last/2")
+        _refused(call, run, "another version of agegender or another program", FORMAT)
         torch.save([1], run / LAST)
         _refused(call, run, "another program")
 

@@ -46,7 +46,8 @@ FILES = {
 HISTORY = [
     "epoch", "phase", "step", "lr_heads", "lr_backbone", "train_age_loss", "train_gender_loss",
     "val_age_loss", "val_gender_loss", "val_age_rmse", "val_gender_f1", "val_harmonic_mean",
-    "weight_age", "weight_gender", "grad_norm", "skipped_steps", "seconds", "images_per_second",
+    "weight_age", "weight_gender", "grad_norm", "grad_samples", "shared_grad_age", "shared_grad_gender",
+    "grad_cosine", "grad_conflicts", "skipped_steps", "seconds", "images_per_second",
 ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_a_run_directory_is_complete(tiny_run: Path) -> None:
     assert status["step"] == 4  # 56 training faces, batches of 32, two epochs
     assert status["resumed_from_step"] is None
     config = read_yaml(tiny_run / "config.yaml")
-    assert config["loss"] == {"lambda": 50.0}
+    assert config["loss"] == {"lambda": 50.0, "age_unit": "years"}
     assert "${" not in (tiny_run / "config.yaml").read_text(encoding="utf-8")
 
 
