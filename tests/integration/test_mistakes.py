@@ -72,7 +72,7 @@ COMMAND_LINES = [
     ("train", ["augment.flip=2"], ["augment.flip=2"]),
     ("train", ["loss.lambda=-1"], ["loss.lambda=-1", "0"]),
     ("train", ["loss.lambda=inf"], ["loss.lambda=inf", "finite"]),
-    ("train", ["loss.lambda=.nan"], ["loss.lambda=", "finite"]),
+    ("train", ["loss.lambda=.nan"], ["loss.lambda=", "number"]),
     ("train", ["loss.age_unit=months"], ["loss.age_unit=months", "years", "std"]),
     ("train", ["balancer=pcgard"], ["pcgard", "did you mean 'pcgrad'"]),
     ("train", ["balancer=fixed", "balancer.alpha=1"], ["balancer.alpha", "gradnorm"]),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
@@ -85,6 +86,10 @@ def _rank(rank: int, size: int, port: int, senders: Sequence[Connection], work: 
     except BaseException as error:
         end = _End(_portable(error), traceback.format_exc())
     senders[rank].send(end)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)  # all is said; threads of the process group that is left may end in std::terminate
 
 
 def _portable(error: BaseException) -> BaseException:
