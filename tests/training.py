@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from agegender.engine.training import finish, train
 TIMES = ["seconds", "images_per_second"]
 
 
+@cache
 def composed(*overrides: str) -> TrainConfig:
-    """The settings that these overrides mean."""
+    """The settings that these overrides mean; frozen, hence made once."""
     with composing("train") as composer:
         return validate(TrainConfig, to_plain(composer.compose(list(overrides))))
 
