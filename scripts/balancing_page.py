@@ -242,7 +242,7 @@ def _verdict(ahead: Sequence[str], behind: Sequence[str], names: Sequence[str]) 
 
 
 def _bad(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
-    lambdas = sorted({run.lambda_ for run in runs["bad"]})
+    lambdas = sorted({run.lambda_ for run in [*runs["bad"], best(runs["grid"])]})
     everything = [*runs["grid"], *runs["balancers"], *runs["bad"]]
     names = ["fixed", *dict.fromkeys(run.balancer for run in runs["bad"])]
     rows, worst = [], {}

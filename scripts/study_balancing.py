@@ -77,9 +77,8 @@ def train(root: Path, output: Path) -> list[Sweep]:
     )
     seeds.run(root)
     careless = list(dict.fromkeys([ranked.iloc[0], "uncertainty", "pcgrad", "gradnorm"]))[:3]
-    bad = Sweep(
-        output / "bad_lambda", (f"balancer={_listed(careless)}", f"loss.lambda={_listed(BAD_LAMBDAS)}")
-    )
+    lambdas = [value for value in BAD_LAMBDAS if str(value) != best]  # what is trained already
+    bad = Sweep(output / "bad_lambda", (f"balancer={_listed(careless)}", f"loss.lambda={_listed(lambdas)}"))
     bad.run(root)
     return [grid, balancers, seeds, bad]
 
