@@ -50,6 +50,8 @@ def page(grid: Path, balancers: Path, seeds: Path, bad: Path, merged: Path, docs
     dataset = read_json(runs["grid"][0].path / "dataset.json")
     counts = pd.read_csv(runs["grid"][0].path / "split.csv")["split"].value_counts()
     parts = ", ".join(f"{part} {counts[part]:,}" for part in ("train", "val", "cal", "test"))
+    for folder in (merged, docs):
+        folder.mkdir(parents=True, exist_ok=True)
     jobs = write_merged(read_merged([grid, balancers]), merged)
     lines = [
         "# Balancing on real faces",
@@ -141,7 +143,10 @@ def _edge(chosen: Trained, runs: Sequence[Trained]) -> str:
 
 def _pull(run: Trained) -> str:
     means = run.history[["shared_grad_age", "shared_grad_gender"]].mean()
-    return f"{means.iloc[0] / means.iloc[1]:.3g}" if means.iloc[1] else "–"
+    if not means.iloc[1]:
+        return "–"
+    ratio = means.iloc[0] / means.iloc[1]
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _angle(run: Trained) -> list[str]:
@@ -195,9 +200,9 @@ def _seeds(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
         if name == "fixed":
             rows.append([name, str(len(reference)), *cells, "–", "–", "–"])
             continue
-        found = paired_difference(
-            [run.faces() for run in reference], [run.faces() for run in by_name[name]], bootstrap=BOOTSTRAP
-        )
+        both = {run.seed for run in reference} & {run.seed for run in by_name[name]}
+        sides = [[run.faces() for run in by_name[each] if run.seed in both] for each in ("fixed", name)]
+        found = paired_difference(sides[0], sides[1], bootstrap=BOOTSTRAP)
         rows.append(
             [
                 name,

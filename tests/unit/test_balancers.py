@@ -221,6 +221,7 @@ def test_which_are_blind() -> None:
 def test_uncertainty_reaches_the_closed_form(make: Any, lambda_: float) -> None:
     """The best sigma^2 of a loss that stands still is that loss: the weighted losses are all 1/2."""
     balancer, losses_T = make("uncertainty"), [300.0, 0.6 * lambda_]
+    balancer.weights([3000.0, 1.0])
     for _ in range(6000):
         balancer.learn(_seen(losses_T))
     weights = balancer.weights(losses_T)
@@ -228,9 +229,21 @@ def test_uncertainty_reaches_the_closed_form(make: Any, lambda_: float) -> None:
     assert weights.heads_T == weights.shared_T
 
 
+@pytest.mark.parametrize(("name", "weighted"), [("uncertainty", 0.5), ("imtl_l", 1.0)])
+def test_what_is_learned_begins_at_rest(make: Any, name: str, weighted: float) -> None:
+    """From the first step on, whatever the losses' units; afterwards the step's losses do not matter."""
+    balancer, losses_T = make(name), [380.0, 34.0]
+    assert balancer.needs == "losses"
+    first = balancer.weights(losses_T)
+    assert np.multiply(first.shared_T, losses_T) == pytest.approx([weighted, weighted], rel=1e-5)
+    assert balancer.needs == "nothing"
+    assert balancer.weights([1.0, 1.0]) == first
+
+
 @pytest.mark.parametrize("lambda_", [1.0, 50.0])
 def test_imtl_l_reaches_the_closed_form(make: Any, lambda_: float) -> None:
     balancer, losses_T = make("imtl_l"), [300.0, 0.6 * lambda_]
+    balancer.weights([3000.0, 1.0])
     for _ in range(6000):
         balancer.learn(_seen(losses_T))
     assert np.multiply(balancer.weights(losses_T).shared_T, losses_T) == pytest.approx([1, 1], rel=1e-2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +33,33 @@ class LearnedScalarized(Scalarized):
     """Base of balancers whose function's own parameters go down its slope, too, by an Adam of their own.
 
     They stand apart from the network's optimizer: its learning rates (1e-5 in a published phase) would
-    leave them where they began, and their gradient is none that `schedule.clip_norm` should see.
+    leave them where they began, and their gradient is none that `schedule.clip_norm` should see. They begin
+    where the first step's losses have them rest: to get there from 1 takes hundreds of steps where ages
+    count in years squared, and the network's own Adam would long remember gradients of that size.
     """
+
+    at_rest: ClassVar[float]
+    """Where a loss that stands still has its parameter, as a multiple of the loss's logarithm."""
+
+    is_started: Tensor
 
     def __init__(self, scalarizer: nn.Module, lr: float) -> None:
         super().__init__(scalarizer)
+        self.register_buffer("is_started", torch.tensor(False))
         self._optimizer = torch.optim.Adam(scalarizer.parameters(), lr=lr)
+
+    @property
+    def needs(self) -> Literal["nothing", "losses"]:  # type: ignore[override]
+        """The first step's losses."""
+        return "nothing" if self.is_started else "losses"
+
+    def _weigh(self, losses_T: Sequence[float], gramian_TT: Tensor | None) -> Weights:
+        if not self.is_started:
+            (own_T,) = self._scalarizer.parameters()
+            with torch.no_grad():
+                own_T.copy_(self.at_rest * torch.tensor(losses_T).clamp(min=1e-6).log())
+            self.is_started.fill_(True)
+        return super()._weigh(losses_T, gramian_TT)
 
     def learn(self, seen: Seen) -> None:
         self._optimizer.zero_grad()

@@ -24,6 +24,7 @@ class Uncertainty(LearnedScalarized):
         lr: float = Field(gt=0, le=10, description="Adam's rate for log sigma^2, whose steps it bounds")
 
     is_blind_to_lambda = True
+    at_rest = 1.0
 
     def __init__(self, options: Options, seed: int) -> None:  # noqa: ARG002
         from torchjd.scalarization import UW
