@@ -99,8 +99,8 @@ def balancer_case(balancer: str, *settings: str, name: str = "") -> Case:
         what=" ".join((f"Model 2, 128 px, batch 32: a step under balancer={balancer}", *settings)),
         measure="balancer",
         settings=(*MODEL2, f"balancer={balancer}", "balancer.diagnose_every=null", *settings),
-        short=Size(500),
-        full=Size(1000),
+        short=Size(560),
+        full=Size(1200),
         target=BALANCER_TARGETS.get(balancer),
     )
 
@@ -182,6 +182,6 @@ CASES = (
         target=None,
         needs_gpu=True,
     ),
-    balancer_case("fixed", "balancer.diagnose_every=20", name="looked_at"),
+    balancer_case("fixed", "balancer.diagnose_every=1", name="looked_at"),
     *(balancer_case(name) for name in registry.names("balancer") if name != "fixed"),
 )  # fmt: skip

@@ -4,7 +4,7 @@ python scripts/benchmark_engine.py WORK TARGET SETTING ...
 
 `backbone` writes weights to the file TARGET. `prepare` writes into the folder TARGET what the naive loop
 needs, and fills the cache. The others write what they measured to the file TARGET: `train` a run, `input` a
-run whose every second epoch repeats its first batch, `balancer` a run whose every second epoch is balanced,
+run whose every second epoch repeats its first batch, `balancer` a run whose every second step is balanced,
 `start` a command up to its first step, `profile` the operators of a short run.
 """
 
@@ -40,7 +40,6 @@ from agegender.config.schema import TrainConfig
 from agegender.core.torchvision_shim import import_torchvision
 from agegender.data.batches import Batches
 from agegender.data.dataset import Dataset
-from agegender.engine.clock import Clock
 from agegender.engine.fit import Fit
 from agegender.engine.parts import Parts, build_parts
 from agegender.engine.predict import predict
@@ -161,26 +160,25 @@ def constant_input(result: Path, settings: list[str]) -> None:
 
 
 def balancer(result: Path, settings: list[str]) -> None:
-    """A run whose odd epochs take their steps under balancer=fixed."""
-    epochs: list[dict[str, float]] = []
-    clocks: list[Clock] = []
-    backward = {"fixed": 0, "balanced": 0}
-    make, take = Batches.shuffled, Stepper.take
-    fixed = build_balancer(Fixed.Options(name="fixed", diagnose_every=None), 0)
-
-    def is_fixed() -> bool:
-        return len(epochs) % 2 == 1
+    """A run whose first, third, fifth step of each epoch is taken under balancer=fixed."""
+    steps, fixed_seconds, fixed_backward, reached = 0, 0.0, 0.0, {True: 0, False: 0}
+    take, fixed = Stepper.take, build_balancer(Fixed.Options(name="fixed", diagnose_every=None), 0)
 
     def taken(stepper: Stepper, *given: Any) -> Any:
+        nonlocal steps, fixed_seconds, fixed_backward
         chosen = copy.copy(stepper)
         if is_fixed():
             chosen._balancer, chosen._diagnose_every = fixed, None
-        clocks.append(stepper._clock)
-        return take(chosen, *given)
+        before, started = stepper._clock.seconds.get("backward", 0.0), time.perf_counter()
+        outcome = take(chosen, *given)
+        if is_fixed():
+            fixed_seconds += time.perf_counter() - started
+            fixed_backward += stepper._clock.seconds["backward"] - before
+        steps += 1
+        return outcome
 
-    def shuffled(*given: Any, **more: Any) -> Iterator[Any]:
-        epochs.append(dict(clocks[-1].seconds) if clocks else {})
-        return make(*given, **more)
+    def is_fixed() -> bool:
+        return steps % 2 == 0
 
     def forward(network: AgeGenderNet, images_BCHW: torch.Tensor) -> Any:
         features_BF = network.backbone(images_BCHW)
@@ -189,22 +187,12 @@ def balancer(result: Path, settings: list[str]) -> None:
         return network.read(features_BF)
 
     def count(_gradient: torch.Tensor) -> None:
-        backward["fixed" if is_fixed() else "balanced"] += 1
+        reached[is_fixed()] += 1
 
-    with (
-        patch.object(Batches, "shuffled", shuffled),
-        patch.object(Stepper, "take", taken),
-        patch.object(AgeGenderNet, "forward", forward),
-    ):
+    with patch.object(Stepper, "take", taken), patch.object(AgeGenderNet, "forward", forward):
         measured, _ = fitted(result, [*settings, "trainer.profile=true"])
-    steps = [sum(len(each) for each in measured.epochs_steps[first::2]) for first in (0, 1)]
-    ends = [*epochs[1:], clocks[-1].seconds]
-    spent = [
-        end["backward"] - start.get("backward", 0.0)
-        for start, end in zip(epochs[::2], ends[::2], strict=True)
-    ]
-    measured.backward_share = sum(spent) / sum(sum(each) for each in measured.epochs_steps[::2])
-    measured.backward_passes = backward["balanced"] / steps[1]
+    measured.backward_share = fixed_backward / fixed_seconds
+    measured.backward_passes = reached[False] / (steps // 2)
     measured.write(result)
 
 

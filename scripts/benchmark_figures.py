@@ -67,13 +67,17 @@ def input_entry(case: Case, measured: Measured) -> dict[str, Any]:
 
 
 def balancer_entry(case: Case, measured: Measured) -> dict[str, Any]:
-    """Of a run that is under balancer=fixed in odd epochs."""
-    fixed, balanced = ([median(warm(steps)) for steps in measured.epochs_steps[first::2]] for first in (0, 1))
-    ratios = [one / other for one, other in zip(balanced, fixed, strict=True)]
+    """Of a run whose every second step is balanced: each of them against its neighbour, a ratio an epoch."""
+    sides = [[warm(steps)[first::2] for steps in measured.epochs_steps] for first in (0, 1)]
+    ratios = [
+        median(balanced / fixed for fixed, balanced in zip(*epoch, strict=False))
+        for epoch in zip(*sides, strict=True)
+    ]
+    fixed, balanced = (median(seconds for steps in side for seconds in steps) for side in sides)
     share = measured.backward_share
     return {
-        **_entry(case, None, median(balanced), ratios),
-        "fixed": median(fixed),
+        **_entry(case, None, balanced, ratios),
+        "fixed": fixed,
         "extra_backward_passes": (measured.backward_passes or 1.0) - 1.0,
         "two_passes": None if share is None else 1 + share,
         "peak_memory": {"ours": measured.peak_memory},

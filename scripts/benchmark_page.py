@@ -120,9 +120,10 @@ def _balancers(cases: list[dict[str, Any]]) -> list[str]:
         "",
         "## What a balancer costs",
         "",
-        "A step of Model 2 (128 px, batch 32) by one under `balancer=fixed`, in epochs that alternate within "
-        "a process; the median over pairs of epochs, the least and the largest. Nobody looks at the tasks' "
-        "gradients (`balancer.diagnose_every=null`) but in the first row, where `fixed` does every 20 steps. "
+        "A step of Model 2 (128 px, batch 32) by its neighbour under `balancer=fixed`, in steps that "
+        "alternate within a run: the median over an epoch, and of these the median, the least and the "
+        "largest. Nobody looks at the tasks' gradients (`balancer.diagnose_every=null`) but in "
+        "`balancer_looked_at`, a step of `fixed` that is looked at: by default every twentieth is. "
         f"The backward pass of `fixed` takes {bounds[0] - 1:.0%} to {bounds[-1] - 1:.0%} of its step: with a "
         f"second whole one a step costs {bounds[len(bounds) // 2]:.2f} times as much before anything is "
         "balanced. Extra backward passes are those that reach the features: GradNorm's two end in the last "
