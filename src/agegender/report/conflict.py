@@ -30,7 +30,7 @@ def conflict_blocks(history: pd.DataFrame, folder: Path) -> list[Block]:
     path = folder / "conflict.png"
     _draw(history, path)
     alt = "Weights, weighted losses, gradient norms and gradient cosine of both tasks by epoch"
-    return [Text(_summary(history)), Figure(path, _CAPTION, alt)]
+    return [Text(_summary(history)), Figure(path, _CAPTION, alt, wide=True)]
 
 
 def _summary(history: pd.DataFrame) -> str:
@@ -50,7 +50,7 @@ def _summary(history: pd.DataFrame) -> str:
         share = float((looked_at["grad_conflicts"] * weight)[angles].sum() / weight[angles].sum())
         cosine = float((looked_at["grad_cosine"] * weight)[angles].sum() / weight[angles].sum())
         text += f"In {share:.0%} of them they were in conflict (cosine below 0); "
-        text += f"the mean cosine was {cosine:+.2f}."
+        text += f"the mean cosine was {round(cosine, 2) + 0.0:+.2f}."
     return text
 
 
