@@ -28,7 +28,7 @@ SETTINGS = (
     "model=scratch_cnn_v2", "data=utkface", "data.limit=8000", "data.image_size=64",
     "schedule.phases.all.epochs=6", "schedule.rate=cosine", "schedule.warmup_epochs=0.5",
 )  # fmt: skip
-LAMBDAS = (1, 3, 10, 30, 100, 300, 1000)
+LAMBDAS = (1, 10, 30, 100, 300, 1000, 3000)
 BALANCERS = (
     "uncertainty", "dwa", "gradnorm", "pcgrad", "cagrad", "upgrad", "mgda", "imtl_g", "aligned_mtl", "famo",
     "rlw", "age_only", "gender_only",
