@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
+from study_page import (
+    BOOTSTRAP,
+    FIGURES,
+    Trained,
+    best,
+    command,
+    difference,
+    differences,
+    headers,
+    means,
+    parts_of,
+    table,
+    trained,
+)
 
-from agegender.config.sweep_record import read_record
-from agegender.core.files import read_json, read_yaml
-from agegender.evaluation.paired import Difference, paired_difference
-from agegender.evaluation.table import read_predictions
+from agegender.core.files import read_json
 from agegender.report.figures import cell, number
 from agegender.report.jobs import Jobs
 from agegender.report.leaderboard import leaderboard, ranked
 from agegender.report.merged import read_merged, write_merged
 from agegender.report.tradeoff import hypervolume_of
 
-FIGURES = ("age_rmse", "gender_f1", "harmonic_mean")
-DIGITS = {"age_rmse": 2, "gender_f1": 3, "harmonic_mean": 3}
-BOOTSTRAP = 2000
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A run that is done."""
-
-    path: Path
-    balancer: str
-    lambda_: float
-    seed: int
-    test: dict[str, Any]
-    val: dict[str, Any]
-    history: pd.DataFrame
-
-    def faces(self) -> pd.DataFrame:
-        table = read_predictions(self.path / "predictions.csv")
-        return table[table["split"] == "test"]
+PLACES = {"data.root": "UTKFACE"}
 
 
 def page(grid: Path, balancers: Path, seeds: Path, bad: Path, merged: Path, docs: Path) -> str:
@@ -48,8 +36,7 @@ def page(grid: Path, balancers: Path, seeds: Path, bad: Path, merged: Path, docs
     runs = {name: list(trained(path)) for name, path in
             {"grid": grid, "balancers": balancers, "seeds": seeds, "bad": bad}.items()}  # fmt: skip
     dataset = read_json(runs["grid"][0].path / "dataset.json")
-    counts = pd.read_csv(runs["grid"][0].path / "split.csv")["split"].value_counts()
-    parts = ", ".join(f"{part} {counts[part]:,}" for part in ("train", "val", "cal", "test"))
+    parts = parts_of(runs["grid"][0])
     for folder in (merged, docs):
         folder.mkdir(parents=True, exist_ok=True)
     jobs = write_merged(read_merged([grid, balancers]), merged)
@@ -74,31 +61,6 @@ def page(grid: Path, balancers: Path, seeds: Path, bad: Path, merged: Path, docs
     return "\n".join(lines) + "\n"
 
 
-def trained(sweep: Path) -> Iterator[Trained]:
-    """The finished runs of a sweep."""
-    for job in read_record(sweep).jobs:
-        path = sweep / job.dir
-        if not (path / "metrics.json").exists():
-            continue
-        config, figures = read_yaml(path / "config.yaml"), read_json(path / "metrics.json")
-        yield Trained(
-            path, config["balancer"]["name"], config["loss"]["lambda"], config["seed"],
-            figures["test"], figures["val"], pd.read_csv(path / "history.csv"),
-        )  # fmt: skip
-
-
-def best(runs: Sequence[Trained]) -> Trained:
-    return max(runs, key=lambda run: run.val["harmonic_mean"])
-
-
-def _command(sweep: Path) -> list[str]:
-    """As it was typed, less where this machine has its things."""
-    words = shlex.split(read_record(sweep).command)
-    kept = [word for word in words if not word.startswith(("hydra.", "hydra/"))]
-    typed = ["data.root=UTKFACE" if word.startswith("data.root=") else word for word in kept]
-    return ["", "```sh", " ".join(typed), "```", ""]
-
-
 def _grid(runs: Sequence[Trained], sweep: Path) -> list[str]:
     chosen = best(runs)
     rows = []
@@ -112,12 +74,12 @@ def _grid(runs: Sequence[Trained], sweep: Path) -> list[str]:
     return [
         "",
         "## What lambda does",
-        *_command(sweep),
-        *_table(
+        *command(sweep, PLACES),
+        *table(
             [
                 "lambda",
                 "val harmonic mean",
-                *_names("test "),
+                *headers("test "),
                 "age pulls × gender",
                 "in conflict",
                 "mean cosine",
@@ -166,8 +128,8 @@ def _balancers(
     return [
         "",
         f"## Every balancer at lambda = {runs[0].lambda_:g}",
-        *_command(sweep),
-        *_table(board.headers[:-2], [row[:-2] for row in board.rows]),  # speeds: runs shared the processors
+        *command(sweep, PLACES),
+        *table(board.headers[:-2], [row[:-2] for row in board.rows]),  # speeds: runs shared the processors
         "",
         "With the lambda grid, one seed each; brackets: 95 % bootstrap intervals over the test faces. What a "
         "step costs under each is in [balancer_cost.md](balancer_cost.md).",
@@ -182,35 +144,22 @@ def _balancers(
 
 
 def _seeds(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
-    names = list(dict.fromkeys(run.balancer for run in runs["seeds"]))
+    balancers = list(dict.fromkeys(run.balancer for run in runs["seeds"]))
     lambda_ = runs["seeds"][0].lambda_
     everything = [*runs["grid"], *runs["balancers"], *runs["seeds"]]
     by_name = {
-        name: sorted(
-            (run for run in everything if run.balancer == name and run.lambda_ == lambda_),
-            key=lambda run: run.seed,
-        )
-        for name in names
+        name: [run for run in everything if run.balancer == name and run.lambda_ == lambda_]
+        for name in balancers
     }
     reference = by_name["fixed"]
     rows, ahead, behind = [], [], []
-    for name in names:
-        values = {figure: [run.test[figure] for run in by_name[name]] for figure in FIGURES}
-        cells = [number(sum(each) / len(each), DIGITS[figure]) for figure, each in values.items()]
+    for name in balancers:
+        row = [name, str(len(by_name[name])), *means(by_name[name])]
         if name == "fixed":
-            rows.append([name, str(len(reference)), *cells, "–", "–", "–"])
+            rows.append([*row, "–", "–", "–"])
             continue
-        both = {run.seed for run in reference} & {run.seed for run in by_name[name]}
-        sides = [[run.faces() for run in by_name[each] if run.seed in both] for each in ("fixed", name)]
-        found = paired_difference(sides[0], sides[1], bootstrap=BOOTSTRAP)
-        rows.append(
-            [
-                name,
-                str(len(by_name[name])),
-                *cells,
-                *(_difference(found[figure], figure) for figure in FIGURES),
-            ]
-        )
+        found = differences(by_name[name], reference)
+        rows.append([*row, *(difference(found[figure], figure) for figure in FIGURES)])
         judged = found["harmonic_mean"]
         if judged.low is not None and judged.high is not None:
             ahead += [name] if judged.low > 0 else []
@@ -218,15 +167,15 @@ def _seeds(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
     return [
         "",
         f"## Does anything beat a tuned fixed lambda? ({len(reference)} seeds)",
-        *_command(sweep),
+        *command(sweep, PLACES),
         "with seed 0 from the sweeps above.",
         "",
-        *_table(["balancer", "seeds", *_names("test "), *_names("− fixed, ")], rows),
+        *table(["balancer", "seeds", *headers("test "), *headers("− fixed, ")], rows),
         "",
         f"Means over the seeds. Differences to `fixed` at lambda = {lambda_:g}, with 95 % intervals of a "
         f"paired bootstrap over the faces (clusters of duplicates) and the seeds ({BOOTSTRAP:,} draws).",
         "",
-        _verdict(ahead, behind, [name for name in names if name != "fixed"]),
+        _verdict(ahead, behind, [name for name in balancers if name != "fixed"]),
     ]
 
 
@@ -261,8 +210,8 @@ def _bad(runs: dict[str, list[Trained]], sweep: Path) -> list[str]:
     return [
         "",
         "## Which is safest when lambda is set badly?",
-        *_command(sweep),
-        *_table(["balancer", *(f"lambda = {each:g}" for each in lambdas), "worst", "range"], rows),
+        *command(sweep, PLACES),
+        *table(["balancer", *(f"lambda = {each:g}" for each in lambdas), "worst", "range"], rows),
         "",
         "Harmonic mean on test (age RMSE, gender F1); one seed. `fixed` is the grid above. The highest worst "
         f"value has `{safest}` ({worst[safest]:.3f}; `fixed`: {worst['fixed']:.3f}).",
@@ -274,21 +223,5 @@ def _both(run: Trained) -> str:
     return f"{figures['harmonic_mean']:.3f} ({figures['age_rmse']:.2f}, {figures['gender_f1']:.3f})"
 
 
-def _difference(found: Difference, name: str) -> str:
-    digits = DIGITS[name]
-    if found.difference is None or found.low is None or found.high is None:
-        return "–"
-    return f"{found.difference:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
-
-
-def _names(before: str) -> list[str]:
-    return [before + name for name in ("age RMSE", "gender F1", "harmonic mean")]
-
-
 def _and(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = "|:--" + "|--:" * (len(head) - 1) + "|"
-    return [f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]

@@ -11,18 +11,12 @@ that is there already is taken up where it stands.
 from __future__ import annotations
 
 import argparse
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from balancing_page import page
+from study import FIGURE, Sweep, listed
 
 from agegender.core.files import write_text
-from agegender.report.sweep import write_sweep
 
 SETTINGS = (
     "model=scratch_cnn_v2", "data=utkface", "data.limit=8000", "data.image_size=64",
@@ -37,54 +31,28 @@ BOUNDS = ("age_only", "gender_only")
 SEEDS = (1, 2, 3, 4)
 """Beside 0, which the first two sweeps have."""
 BAD_LAMBDAS = (1, 10, 100, 1000)
-FIGURE = "val_harmonic_mean"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """One command."""
-
-    directory: Path
-    overrides: tuple[str, ...]
-
-    def command(self, root: str) -> list[str]:
-        settings = (*SETTINGS, *self.overrides, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-        return ["-m", f"data.root={root}", *settings]
-
-    def run(self, root: Path) -> pd.DataFrame:
-        """Train what is not trained yet; the table of its jobs."""
-        if (self.directory / "sweep.json").exists():
-            arguments = [f"sweep.resume={self.directory}"]
-        else:
-            arguments = [*self.command(str(root)), f"hydra.sweep.dir={self.directory}"]
-        print(shlex.join(["agegender-train", *arguments]), flush=True)
-        subprocess.run([sys.executable, "-m", "agegender.cli.train", *arguments], check=False)
-        return write_sweep(self.directory)
 
 
 def train(root: Path, output: Path) -> list[Sweep]:
     """All four sweeps."""
-    grid = Sweep(output / "lambda", (f"loss.lambda={_listed(LAMBDAS)}",))
-    table = grid.run(root)
+    settings = (f"data.root={root}", *SETTINGS)
+    grid = Sweep(output / "lambda", (f"loss.lambda={listed(LAMBDAS)}",))
+    table = grid.run(settings)
     best = str(table.sort_values(FIGURE, ascending=False)["loss.lambda"].iloc[0])
-    balancers = Sweep(output / "balancers", (f"balancer={_listed(BALANCERS)}", f"loss.lambda={best}"))
-    table = balancers.run(root)
+    balancers = Sweep(output / "balancers", (f"balancer={listed(BALANCERS)}", f"loss.lambda={best}"))
+    table = balancers.run(settings)
     ranked = table[~table["balancer"].isin(BOUNDS)].sort_values(FIGURE, ascending=False)["balancer"]
     finalists = ["fixed", *ranked.head(3)]
     seeds = Sweep(
         output / "seeds",
-        (f"balancer={_listed(finalists)}", f"loss.lambda={best}", f"seed={_listed(SEEDS)}"),
+        (f"balancer={listed(finalists)}", f"loss.lambda={best}", f"seed={listed(SEEDS)}"),
     )
-    seeds.run(root)
+    seeds.run(settings)
     careless = list(dict.fromkeys([ranked.iloc[0], "uncertainty", "pcgrad", "gradnorm"]))[:3]
     lambdas = [value for value in BAD_LAMBDAS if str(value) != best]  # what is trained already
-    bad = Sweep(output / "bad_lambda", (f"balancer={_listed(careless)}", f"loss.lambda={_listed(lambdas)}"))
-    bad.run(root)
+    bad = Sweep(output / "bad_lambda", (f"balancer={listed(careless)}", f"loss.lambda={listed(lambdas)}"))
+    bad.run(settings)
     return [grid, balancers, seeds, bad]
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ",".join(map(str, values))
 
 
 def main() -> None:
