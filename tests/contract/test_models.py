@@ -49,6 +49,17 @@ class TestBackbone:
         assert len(found) == len(set(found))
         assert set(found) == {id(p) for p in backbone.parameters()}
 
+    def test_its_stages_say_what_it_declares(self, model: str) -> None:
+        backbone = _network(model).backbone.eval()
+        x = backbone.embed(torch.randn(2, 3, SIZE, SIZE))
+        for index, channels in enumerate(backbone.stage_channels):
+            x = backbone.stage(index, x)
+            assert (x.shape[1], x.ndim) == (channels, 4) if backbone.has_map else x.shape[2] == channels
+        assert len(backbone.stage_layers) == len(backbone.stage_channels)
+        assert list(backbone.stage_layers) == sorted(set(backbone.stage_layers))
+        last = {id(p) for p in backbone.last_stage_parameters()}
+        assert 0 < len(last) < len(list(backbone.parameters()))
+
     def test_one_face_is_a_batch(self, model: str) -> None:
         outputs = _network(model).eval()(torch.randn(1, 3, SIZE, SIZE))
         assert outputs.age_BK.shape[0] == 1
@@ -87,7 +98,7 @@ class TestBackbone:
     def test_frozen_means_frozen(self, model: str) -> None:
         network = _network(model)
         before = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}
-        network.freeze_backbone(True)
+        network.set_trainable("heads")
         network.train()
         optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
         outputs = network(torch.randn(4, 3, SIZE, SIZE))
@@ -100,12 +111,12 @@ class TestBackbone:
 
     def test_no_autograd_node_lies_in_a_frozen_backbone(self, model: str) -> None:
         network = _network(model)
-        network.freeze_backbone(True)
+        network.set_trainable("heads")
         network.train()
         seen: list[bool] = []
         network.backbone.register_forward_hook(lambda _m, _i, out: seen.append(out.requires_grad))
         network(torch.randn(2, 3, SIZE, SIZE))
-        network.freeze_backbone(False)
+        network.set_trainable("all")
         network.train()
         network(torch.randn(2, 3, SIZE, SIZE))
         assert seen == [False, True]

@@ -47,6 +47,8 @@ COMMAND_LINES = [
     ("train", ["schedule.phases.all.lr=0"], ["schedule.phases.all.lr=0"]),
     ("train", ["schedule.phases.all.epochs=0"], ["schedule.phases.all.epochs=0"]),
     ("train", ["schedule.phases.all.trainable=neck"], ["trainable=neck", "heads"]),
+    ("train", ["schedule.phases.all.trainable=[]"], ["trainable=[]", "last_stage"]),
+    ("train", ["schedule.phases.all.trainable=backbone.x.*"], ["no parameter matches 'backbone.x.*'"]),
     ("train", ["data.image_size=4"], ["data.image_size=4"]),
     ("train", ["model=resnet34", "data.image_size=16"], ["data.image_size=16", "resnet34", "32"]),
     ("train", ["data.max_bad=2"], ["data.max_bad=2"]),

@@ -147,7 +147,7 @@ def test_two_phases_leave_the_backbone_alone_first(call: Call, workdir: Path) ->
     )
     done = call("train", *common, "schedule.phases.all.epochs=1", "hydra.run.dir=run")
     assert done.code == 0, done.err
-    assert "frozen backbone of random weights" in done.out
+    assert "trains heads on frozen random weights" in done.out
     history = pd.read_csv(workdir / "run" / "history.csv")
     assert history["phase"].tolist() == ["heads", "all"]
     assert history["lr_backbone"].isna().tolist() == [True, False]

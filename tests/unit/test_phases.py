@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from agegender.core.errors import UserError
 from agegender.core.types import LabelSpec
 from agegender.engine.phases import enter_phase, learning_rates, set_rates
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
@@ -43,6 +44,42 @@ def test_heads_alone() -> None:
     assert learning_rates(optimizer) == {"heads": 0.1}
     assert all(not name.startswith("backbone") for name in _names(network, optimizer.param_groups[0]))
     assert network.frozen
+
+
+def test_the_last_stage() -> None:
+    network, optimizer = _phase("schedule.layer_decay=0.5", trainable="last_stage")
+    names = set.union(*(_names(network, group) for group in optimizer.param_groups))
+    top = ("age_head", "gender_head", "backbone.stages.12", "backbone.stages.13", "backbone.neck")
+    assert names == {name for name, _ in network.named_parameters() if name.startswith(top)}
+    assert learning_rates(optimizer) == {"heads": 0.1, "backbone": 0.1, "backbone-1": 0.05}
+    assert not network.frozen
+
+
+def test_patterns_over_names() -> None:
+    network, optimizer = _phase(trainable="[gender_head.*,backbone.neck.?.bias]")
+    names = set.union(*(_names(network, group) for group in optimizer.param_groups))
+    assert names == {
+        "gender_head.linear.weight", "gender_head.linear.bias", "backbone.neck.1.bias", "backbone.neck.4.bias",
+    }  # fmt: skip
+
+
+def test_a_pattern_without_a_name_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no parameter matches 'backbone\.layer4\.\*'; did you mean"):
+        _phase(trainable="[heads,backbone.layer4.*]")
+
+
+def test_frozen_layers_do_not_change_at_all() -> None:
+    network, optimizer = _phase(trainable="last_stage")
+    network.train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    outputs = network(torch.randn(4, 3, 16, 16))
+    (outputs.age_BK.square().sum() + outputs.gender_B2.square().sum()).backward()
+    optimizer.step()
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(before[name], tensor)}
+    assert {"backbone.stages.13.running_mean", "backbone.stages.12.weight"} <= changed
+    assert all(name.startswith(("backbone.stages.1", "backbone.neck", "age", "gender")) for name in changed)
+    assert not any(name.startswith("backbone.stages.1.") for name in changed)
+    assert network.backbone.get_submodule("neck.3").training  # the dropout of what is trained
 
 
 def test_layers_are_slower_the_deeper_they_lie() -> None:

@@ -242,7 +242,7 @@ def test_a_batch_without_one_tasks_labels(name: str) -> None:
 @pytest.mark.parametrize("name", registry.names("balancer"))
 def test_frozen_features_have_no_fight(name: str) -> None:
     network, balancer = _network(), _balancer(name)
-    network.freeze_backbone(True)
+    network.set_trainable("heads")
     optimizer = torch.optim.SGD(network.heads(), lr=0.1)
     for step in (1, 2, 3):
         stepper = _stepper(network, balancer=balancer, diagnose_every=1)

@@ -94,11 +94,35 @@ class LossOptions(Options):
     )
 
 
+TRAINABLE = ("heads", "last_stage", "all")
+
+
+def _trainable(value: Any) -> Any:
+    """A word, or patterns; whether these fit any name is seen once there is a network."""
+    every = value if isinstance(value, list) else [value]
+    if not every or not all(isinstance(one, str) and one for one in every):
+        raise ValueError(
+            f"must be one of {', '.join(TRAINABLE)}, or a list of patterns over parameters' names"
+        )
+    for one in every:
+        if one not in TRAINABLE and "." not in one and not set(one) & set("*?["):
+            raise ValueError(
+                f"{unknown('word', one, TRAINABLE)}; or a pattern, such as backbone.net.layer4.*"
+            )
+    return value
+
+
+Trainable = Annotated[str | list[str], BeforeValidator(_trainable)]
+
+
 class PhaseOptions(Options):
     """One phase of training."""
 
     epochs: int = Field(ge=1, le=100_000, description="at most this many epochs")
-    trainable: Literal["heads", "all"] = Field(description="heads: the backbone is frozen")
+    trainable: Trainable = Field(
+        description="heads (the backbone is frozen), last_stage, all, or a list of patterns over the "
+        "parameters' names, e.g. [heads, backbone.net.layer4.*]"
+    )
     lr: float = Field(gt=0, le=100, description="learning rate of what is trainable")
     lr_heads: float | None = Field(gt=0, le=100, description="learning rate of the heads; null: lr")
 

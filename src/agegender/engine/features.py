@@ -35,13 +35,13 @@ def compute_features(
     process, so that memory does not grow with the number of faces.
     """
     network.eval()
-    features_NF = _room(faces, network.backbone.num_features, on_disk)
+    features_NF = _room(faces, network.feature_width, on_disk)
     mine = np.array_split(rows, ranks.size)[ranks.rank]
     done = 0
     every = display.track(batches.in_order(rows), "features of the frozen backbone", batches.steps(mine))
     for batch in every:
         with autocast():
-            features_BF = network.backbone(batch.inputs)
+            features_BF = network.features(batch.inputs)
         features_NF[mine[done : done + len(batch)]] = features_BF.float().cpu().numpy()
         done += len(batch)
     if ranks.size > 1:

@@ -44,7 +44,7 @@ class Fit:
         if trainer.max_steps is not None:
             self.epochs = min(self.epochs, -(-trainer.max_steps // self.state.epoch_steps))
         if trainer.compile:
-            self.network.backbone.compile()
+            self.network.compile_features()
         self._batches, self._uses_features = parts.batches, False
         self._clock = Clock(trainer.profile, parts.fabric.device)
         self._stepper = Stepper(
@@ -248,7 +248,7 @@ class Fit:
             "epoch": state.epoch,
             "phase": state.phase,
             "step": self.run.step,
-            "lr_heads": rates["heads"],
+            "lr_heads": rates.get("heads"),
             "lr_backbone": rates.get("backbone"),
             "train_age_loss": losses_T[0],
             "train_gender_loss": losses_T[1],

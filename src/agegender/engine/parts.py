@@ -73,6 +73,8 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec.size)
     network = build_network(backbone, config.age_head, _label_spec(config, dataset))
+    for phase in config.schedule.phases.values():
+        network.trainable_names(phase.trainable)  # whether its patterns fit is better known before training
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)

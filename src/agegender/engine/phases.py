@@ -23,16 +23,17 @@ def enter_phase(
     phase: PhaseOptions,
     schedule: ScheduleOptions,
 ) -> torch.optim.Optimizer:
-    """Freeze or thaw the backbone and make the phase's optimizer; each phase starts a new one.
+    """Freeze and thaw what the phase asks for and make its optimizer; each phase starts a new one.
 
     Groups: `heads`, `backbone` (its topmost layer, or all of it), `backbone-1` and so on below it; what no
     weight decay applies to stands in a group of its own, `heads.plain`. `peak` is a group's highest rate.
     A balancer moves its own parameters.
     """
-    network.freeze_backbone(phase.trainable == "heads")
-    layers = [("heads", network.heads(), phase.lr_heads or phase.lr)]
-    if phase.trainable == "all":
-        layers += _backbone(network, phase.lr, schedule.layer_decay)
+    network.set_trainable(phase.trainable)
+    layers = [
+        ("heads", network.heads(), phase.lr_heads or phase.lr),
+        *_below_heads(network, phase.lr, schedule.layer_decay),
+    ]
     groups = [
         group
         for name, parameters, rate in layers
@@ -42,16 +43,16 @@ def enter_phase(
     return optimizer(groups, fused=True, **settings)
 
 
-def _backbone(
+def _below_heads(
     network: AgeGenderNet, rate: float, decay: float
 ) -> list[tuple[str, list[nn.Parameter], float]]:
     """Layers from the top down, each slower than the one above it by `decay`."""
-    backbone = network.backbone
+    layers = network.layer_parameters()
     if decay == 1:
-        return [("backbone", list(backbone.parameters()), rate)]
+        return [("backbone", [parameter for layer in layers for parameter in layer], rate)]
     return [
         (f"backbone-{depth}" if depth else "backbone", parameters, rate * decay**depth)
-        for depth, parameters in enumerate(reversed(backbone.layer_parameters()))
+        for depth, parameters in enumerate(reversed(layers))
     ]
 
 

@@ -58,11 +58,10 @@ def _introduce(parts: Parts, display: Display) -> None:
         f"{parts.fabric.device} in {_PRECISION[parts.precision]}; {config.data.name}: "
         f"{len(dataset.faces)} faces ({shares}), {len(dataset.rejected)} rejected"
     )
-    frozen = [name for name, phase in config.schedule.phases.items() if phase.trainable == "heads"]
-    if frozen and config.model.weights is None:
-        display.warn(
-            f"phase {frozen[0]!r} trains heads on a frozen backbone of random weights (model.weights=null)"
-        )
+    name, first = next(iter(config.schedule.phases.items()))
+    if first.trainable != "all" and config.model.weights is None:
+        words = first.trainable if isinstance(first.trainable, str) else " and ".join(first.trainable)
+        display.warn(f"phase {name!r} trains {words} on frozen random weights (model.weights=null)")
     if parts.balancer.is_blind_to_lambda:
         display.warn(
             f"balancer={config.balancer.name} does not heed loss.lambda: it undoes whatever weight a task has"

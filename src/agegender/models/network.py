@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,9 @@ from agegender.core.types import InputSpec, LabelSpec
 from agegender.models.backbone import Backbone
 from agegender.models.gender_head import GenderHead
 from agegender.models.head import AgeHead
+from agegender.models.sharing.hard import Hard
+from agegender.models.sharing.sharing import Sharing
+from agegender.models.trainable import rest_where_frozen, trainable_names
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,20 @@ class Outputs:
 class AgeGenderNet(nn.Module):
     """Backbone -> features -> age head and gender head.
 
-    While `frozen` is set the backbone runs in eval mode and outside autograd: neither its parameters
+    While `frozen` is set all below the heads runs in eval mode and outside autograd: neither its parameters
     nor its buffers can change, and no gradient is computed for it.
     """
 
-    def __init__(self, backbone: Backbone, age_head: AgeHead, gender_head: GenderHead) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        age_head: AgeHead,
+        gender_head: GenderHead,
+        sharing: Sharing | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.sharing = sharing or Hard()
         self.age_head = age_head
         self.gender_head = gender_head
         self.frozen = False
@@ -41,32 +52,87 @@ class AgeGenderNet(nn.Module):
     def input_spec(self) -> InputSpec:
         return self.backbone.input_spec
 
+    @property
+    def feature_width(self) -> int:
+        """Columns of what `features` says."""
+        return self.sharing.branches * self.backbone.num_features
+
     def heads(self) -> list[nn.Parameter]:
-        return [parameter for own in self.own_parameters() for parameter in own]
+        """Of both heads, those that are trained."""
+        return [p for head in (self.age_head, self.gender_head) for p in head.parameters() if p.requires_grad]
 
     def own_parameters(self) -> list[list[nn.Parameter]]:
-        """Each task's own, in the order of `TASKS`."""
-        return [list(self.age_head.parameters()), list(self.gender_head.parameters())]
+        """What each task trains for itself alone, in the order of `TASKS`."""
+        below_T = self.sharing.own_parameters(self.backbone)
+        heads_T = (self.age_head, self.gender_head)
+        return [
+            [parameter for parameter in (*below, *head.parameters()) if parameter.requires_grad]
+            for below, head in zip(below_T, heads_T, strict=True)
+        ]
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """What every task's loss reaches, from the image on; none while it is frozen."""
-        return [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+        """What every task's loss reaches and a phase trains, from the image on."""
+        own = {id(parameter) for parameters in self.own_parameters() for parameter in parameters}
+        return [p for p in self._below_heads() if p.requires_grad and id(p) not in own]
 
-    def freeze_backbone(self, frozen: bool) -> None:
-        """Freeze or thaw the backbone; call `train()` or `eval()` afterwards as before."""
-        self.frozen = frozen
-        self.backbone.requires_grad_(not frozen)
+    def layer_parameters(self) -> list[list[nn.Parameter]]:
+        """What a phase trains below the heads, a list a layer, from the image on."""
+        layers = self.backbone.layer_parameters()
+        layers[-1] = [*layers[-1], *self.sharing.parameters()]
+        return [[parameter for parameter in layer if parameter.requires_grad] for layer in layers]
+
+    def _below_heads(self) -> list[nn.Parameter]:
+        return [*self.backbone.parameters(), *self.sharing.parameters()]
+
+    def set_trainable(self, wanted: str | Sequence[str]) -> None:
+        """Freeze all parameters but `wanted`: heads, last_stage, all, or patterns over their names.
+
+        Call `train()` or `eval()` afterwards as before. Raises UserError for a pattern that fits no name.
+        """
+        names = self.trainable_names(wanted)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in names)
+        self.frozen = not any(parameter.requires_grad for parameter in self._below_heads())
+
+    def trainable_names(self, wanted: str | Sequence[str]) -> set[str]:
+        """The names of the parameters that `wanted` means; UserError for a pattern that fits none."""
+        every = dict(self.named_parameters())
+        heads = {name for name in every if name.startswith(("age_head.", "gender_head."))}
+        last = {id(p) for p in (*self.backbone.last_stage_parameters(), *self.sharing.parameters())}
+        last_stage = heads | {name for name, parameter in every.items() if id(parameter) in last}
+        words = {"heads": heads, "last_stage": last_stage, "all": set(every)}
+        return trainable_names(list(every), words, wanted)
+
+    def compile_features(self) -> None:
+        """torch.compile what comes below the heads."""
+        self.features = torch.compile(self.features)  # type: ignore[method-assign]
 
     def train(self, mode: bool = True) -> AgeGenderNet:
         super().train(mode)
         if self.frozen:
             self.backbone.eval()
+            self.sharing.eval()
+        elif mode:
+            self._rest()
         return self
 
+    def _rest(self) -> None:
+        """Layers in which a phase trains nothing do not change at all: no statistics, no dropout."""
+        for modules in self.backbone.layer_modules():
+            parameters = [parameter for module in modules for parameter in module.parameters()]
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
+                for module in modules:
+                    module.eval()
+        rest_where_frozen(self)
+
     def forward(self, images_BCHW: Tensor) -> Outputs:
+        return self.read(self.features(images_BCHW))
+
+    def features(self, images_BCHW: Tensor) -> Tensor:
+        """Images to what the heads read, (B, feature_width)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features_BF = self.backbone(images_BCHW)
-        return self.read(features_BF)
+            features_BF: Tensor = self.sharing(self.backbone, images_BCHW)
+        return features_BF
 
     def read(self, features_BF: Tensor) -> Outputs:
         """What the heads say to a backbone's features, in float32 whatever the backbone computes in.
@@ -74,8 +140,8 @@ class AgeGenderNet(nn.Module):
         bfloat16 holds 60 years to a quarter of a year.
         """
         with torch.autocast(features_BF.device.type, enabled=False):
-            features_BF = features_BF.float()
-            return Outputs(self.age_head(features_BF), self.gender_head(features_BF))
+            per_task = features_BF.float().chunk(self.sharing.branches, dim=1)
+            return Outputs(self.age_head(per_task[0]), self.gender_head(per_task[-1]))
 
 
 def build_backbone(model: ModelOptions, image_size: int | None) -> Backbone:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from agegender.config.options import ModelOptions
 from agegender.core.registry import register
@@ -31,15 +32,24 @@ class ResNet34(Backbone):
     layers = (
         ("net.conv1", "net.bn1"), ("net.layer1",), ("net.layer2",), ("net.layer3",), ("net.layer4",),
     )  # fmt: skip
+    stage_channels = (64, 128, 256, 512)
+    stage_layers = (1, 2, 3, 4)
 
     def __init__(self, options: Options, image_size: int | None = None) -> None:
         super().__init__()
         models = import_torchvision("models")
         self.input_spec = InputSpec(image_size or 224, IMAGENET_MEAN, IMAGENET_STD)
-        self.net: nn.Module = models.resnet34(weights=None)
+        self.net: Any = models.resnet34(weights=None)
         self.net.fc = nn.Identity()
         load_torchvision_weights(self.net, options.weights, models.ResNet34_Weights.IMAGENET1K_V1)
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
-        features: Tensor = self.net(images_BCHW)
-        return features
+    def embed(self, images_BCHW: Tensor) -> Tensor:
+        x: Tensor = self.net.maxpool(self.net.relu(self.net.bn1(self.net.conv1(images_BCHW))))
+        return x
+
+    def stage(self, index: int, x: Tensor) -> Tensor:
+        map_BCHW: Tensor = self.net.get_submodule(f"layer{index + 1}")(x)
+        return map_BCHW
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, 1).flatten(1)

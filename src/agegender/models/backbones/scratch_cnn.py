@@ -25,6 +25,9 @@ class ScratchCNN(Backbone):
     num_features = 256
     explain_layer = "stages"
     layers = (("stages.0",), ("stages.3",), ("stages.6",), ("neck",))
+    stage_channels = _CHANNELS[1:]
+    stage_layers = (0, 1, 2)
+    pool_modules = ("neck",)
 
     def __init__(self, options: Options, image_size: int | None = None) -> None:
         super().__init__()
@@ -38,6 +41,10 @@ class ScratchCNN(Backbone):
         self.neck = nn.Sequential(nn.Flatten(), nn.Linear(_CHANNELS[-1] * side * side, 256), nn.ReLU())
         load_scratch_weights(self, options.weights)
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
-        features: Tensor = self.neck(self.stages(images_BCHW))
-        return features
+    def stage(self, index: int, x: Tensor) -> Tensor:
+        map_BCHW: Tensor = self.stages[3 * index : 3 * index + 3](x)
+        return map_BCHW
+
+    def pool(self, x: Tensor) -> Tensor:
+        features_BF: Tensor = self.neck(x)
+        return features_BF

@@ -36,6 +36,9 @@ class ScratchCNNv2(Backbone):
         ("stages.0", "stages.1"), ("stages.4", "stages.5"), ("stages.8", "stages.9"),
         ("stages.12", "stages.13"), ("neck",),
     )  # fmt: skip
+    stage_channels = _CHANNELS[1:]
+    stage_layers = (0, 1, 2, 3)
+    pool_modules = ("neck",)
 
     def __init__(self, options: Options, image_size: int | None = None) -> None:
         super().__init__()
@@ -62,6 +65,10 @@ class ScratchCNNv2(Backbone):
         )
         load_scratch_weights(self, options.weights)
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
-        features: Tensor = self.neck(self.stages(images_BCHW))
-        return features
+    def stage(self, index: int, x: Tensor) -> Tensor:
+        map_BCHW: Tensor = self.stages[4 * index : 4 * index + 4](x)
+        return map_BCHW
+
+    def pool(self, x: Tensor) -> Tensor:
+        features_BF: Tensor = self.neck(x)
+        return features_BF

@@ -1,0 +1,19 @@
+"""Hard parameter sharing (Caruana 1997): both heads read the same features. The published way."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from agegender.models.backbone import Backbone
+from agegender.models.sharing.sharing import Sharing
+
+
+class Hard(Sharing):
+    """Everything below the heads is shared."""
+
+    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
+        features_BF: Tensor = backbone(images_BCHW)
+        return features_BF
+
+    def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:  # noqa: ARG002
+        return [[], []]
