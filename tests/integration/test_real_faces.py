@@ -13,7 +13,7 @@ from agegender.config.compose import conf_dir
 from agegender.core import registry
 from agegender.core.files import read_yaml
 from agegender.data.dataset import Dataset, load_dataset
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_midpoint
 
 ROOT = Path(os.environ.get("AGEGENDER_DATA", "/nonexistent"))
 
@@ -53,7 +53,7 @@ def test_fairface() -> None:
     assert len(dataset.faces) == 300
     assert dataset.rejected.empty
     assert dataset.faces["age"].isna().all()
-    assert age_target(dataset.faces).between(1, 80).all()
+    assert age_midpoint(dataset.faces).between(1, 80).all()
     assert set(dataset.faces["gender"]) == {"female", "male"}
     assert dataset.faces["group"].nunique() == 7
     assert len(dataset.part("train")) > len(dataset.part("val")) > 0

@@ -108,7 +108,7 @@ def _joined(batches: list[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     female = [batch.female_B for batch in batches if batch.female_B is not None]
     return (
         torch.cat([batch.inputs for batch in batches]),
-        torch.cat([batch.age_B for batch in batches]),
+        torch.cat([batch.age_B2[:, 0] for batch in batches]),
         torch.cat(female),
     )
 
@@ -182,7 +182,7 @@ def test_the_step_takes_the_mixed_labels() -> None:
     (batch,) = shuffled(_batches(batch_size=40), np.arange(40), 0, 1, augmentation(mixup=1.0))
     assert batch.female_B is not None
     age_loss, gender_loss = task_losses(cast("AgeGenderNet", heads), outputs, batch)
-    assert torch.allclose(age_loss, (batch.age_B - 30).square().nanmean())
+    assert torch.allclose(age_loss, (batch.age_B2[:, 0] - 30).square().nanmean())
     surprise = -torch.tensor([1.0, -0.5]).log_softmax(0)
     expected = batch.female_B * surprise[0] + (1 - batch.female_B) * surprise[1]
     assert torch.allclose(gender_loss, expected.nanmean())

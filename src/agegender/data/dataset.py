@@ -21,7 +21,7 @@ from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
 from agegender.data.duplicates.conflicts import Copies, count_copies, settle
 from agegender.data.duplicates.leaks import count_leaks, duplicates_table
 from agegender.data.interfaces import Source, Split
-from agegender.data.manifest import age_target, join_rejected
+from agegender.data.manifest import age_midpoint, join_rejected
 from agegender.data.samples.load import Progress, Samples, load_samples
 from agegender.data.stratify import balance
 
@@ -99,7 +99,7 @@ class Dataset:
 
     def summary(self) -> dict[str, object]:
         """What dataset.json holds; ages in years, null where no age is known."""
-        age = age_target(self.faces).dropna()
+        age = age_midpoint(self.faces).dropna()
         parts = self.faces["part"].value_counts()
         return {
             "source": self.source,

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from agegender.core.files import read_json, write_json, write_text
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval
 from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
@@ -43,6 +43,10 @@ _DRAWN = (
 )
 _SAME_FACES = (
     "There is no test part: the model was selected and scored on the same faces, which flatters the figures."
+)
+_INTERVALS = (
+    "ages are labelled as intervals: their error is the distance to the interval, 0 inside, and so smaller "
+    "than an error to an exact age."
 )
 _HISTORY = (
     "epoch", "phase", "step", "train_age_loss", "train_gender_loss", "val_age_loss", "val_gender_loss",
@@ -162,6 +166,7 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
             number(values[f"constant_{key}"], digits),
         ]
         for key, (label, digits) in FIGURES.items()
+        if f"constant_{key}" in values
     ]
     caption = (
         f"Constant: a predictor that answers the {part} faces' own mean age (for the MAE their median) and "
@@ -171,10 +176,8 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
         caption = f"{BOOTSTRAPPED} {caption}"
     blocks: list[Block] = [Table(headers, rows, caption)]
     if values["age_target"] != "exact":
-        which = "Ages" if values["age_target"] == "midpoint" else "Some ages"
-        blocks.append(
-            Text(f"{which} are labelled as intervals: RMSE to the interval's midpoint.", warning=True)
-        )
+        which = "All" if values["age_target"] == "interval" else "Some"
+        blocks.append(Text(f"{which} {_INTERVALS}", warning=True))
     if min(values["n_age"], values["n_gender"]) < values["n"]:
         blocks.append(
             Text(f"Of the {part} faces {values['n_age']:,} have an age, {values['n_gender']:,} a gender.")
@@ -186,12 +189,17 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
 
 def _prediction_plots(run_dir: Path, judged: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = []
-    if age_target(judged).notna().any():
+    if age_interval(judged)["low"].notna().any():
         path = run_dir / "plots" / "age_scatter.png"
         plots.age_scatter(judged, path)
         alt = "Predicted age against labelled age, with the diagonal of no error"
         blocks.append(
-            Figure(path, "Predicted against labelled age; on the dashed line there is no error.", alt)
+            Figure(
+                path,
+                "Predicted against labelled age (of an interval its midpoint); on the dashed line and in the "
+                "grey boxes of intervals there is no error.",
+                alt,
+            )
         )
         path = run_dir / "plots" / "error_by_age.png"
         plots.error_by_age(judged, path)
