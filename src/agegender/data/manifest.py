@@ -104,6 +104,12 @@ def join_rejected(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)[list(REJECTED_COLUMNS)] if filled else empty
 
 
+def said_reasons(rejected: pd.DataFrame) -> str:
+    """How many rows were rejected for which reason, in brackets behind a message; nothing for none."""
+    counts = rejected["reason"].value_counts()
+    return " (" + ", ".join(f"{n} {reason}" for reason, n in counts.items()) + ")" if len(counts) else ""
+
+
 def _typed(raw: pd.DataFrame) -> pd.DataFrame:
     """COLUMNS with float64 numbers and object text, None where there is no text."""
     faces = pd.DataFrame(index=pd.RangeIndex(len(raw)))

@@ -38,7 +38,7 @@ _INTENDED_USE = (
     "proof of age. Groups in the data serve evaluation only."
 )
 _DRAWN = (
-    "The faces of this run are drawn, not photographed. Its figures say nothing about people, and a model "
+    "Faces of this run are drawn, not photographed. Its figures say nothing about people, and a model "
     "trained on drawn faces must not be used on photographs."
 )
 _SAME_FACES = (
@@ -67,7 +67,7 @@ def write_report(run_dir: Path) -> None:
     (run_dir / "plots").mkdir(exist_ok=True)
     page = Page(f"agegender run {run_dir.resolve().name}")
     page.section("Result", *_status(read_status(run_dir)))
-    if dataset.get("source") == "synthetic":
+    if "synthetic" in {dataset.get("source"), *_mixed_sources(config)}:
         page.sections[0].blocks.append(Text(_DRAWN, warning=True))
     if (run_dir / "predictions.csv").exists():
         table = read_predictions(run_dir / "predictions.csv")
@@ -136,6 +136,11 @@ def _status(status: dict[str, Any]) -> list[Block]:
         text += f", resumed from step {status['resumed_from_step']}"
     error = f". {status['error']}" if status["error"] else "."
     return [Text(text + error, warning=status["status"] != "ok")]
+
+
+def _mixed_sources(config: dict[str, Any]) -> set[str]:
+    """The names of a mixed set's sources."""
+    return {source["name"] for source in config.get("data", {}).get("sources", {}).values()}
 
 
 def _settings(config: dict[str, Any]) -> Facts:
