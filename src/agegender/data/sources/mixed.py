@@ -113,5 +113,8 @@ def _read(label: str, source: Source) -> Manifest:
 
 def _labelled(label: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Names that two sources may share, made different."""
-    names = [name for name in ("id", "identity") if name in rows]
-    return rows.assign(**{name: rows[name].map(f"{label}/{{}}".format, na_action="ignore") for name in names})
+    rows = rows.copy()
+    for name in {"id", "identity"} & set(rows):
+        given = rows[name].notna()
+        rows[name] = (f"{label}/" + rows[name].astype(str)).astype(object).where(given, None)
+    return rows
