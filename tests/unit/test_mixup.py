@@ -121,6 +121,22 @@ def test_labels_are_mixed_with_the_weight_of_the_pixels() -> None:
     assert int(((female > 0) & (female < 1)).sum()) > 10
 
 
+def test_both_ends_of_an_interval_are_mixed() -> None:
+    """Partners are drawn by the midpoint; a mixed interval is as wide as the weight makes it."""
+    exact, wide = _batches(), _batches()
+    wide._age_N2 += torch.tensor([-3.0, 3.0])
+    wide._age_N2[::2] += torch.tensor([-2.0, 2.0])
+    pairs = zip(_epoch(exact, mixup=1.0), _epoch(wide, mixup=1.0), strict=True)
+    widths = []
+    for one, other in pairs:
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.age_B2[:, 0].nan_to_num(-1), one.age_B2[:, 1].nan_to_num(-1))
+        assert torch.allclose(other.age_B2.mean(1), one.age_B2[:, 0], equal_nan=True)
+        widths.append(other.age_B2[:, 1] - other.age_B2[:, 0])
+    width = torch.cat(widths)
+    assert int(((width > 6.01) & (width < 9.99)).sum()) > 10
+
+
 def test_a_face_that_lacks_a_label_is_left_alone() -> None:
     unmixed = torch.cat([batch.inputs for batch in _epoch(_batches())])
     images, age, female = _joined(_epoch(_batches(), mixup=1.0))

@@ -194,18 +194,15 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
 
 def _prediction_plots(run_dir: Path, judged: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = []
-    if age_interval(judged)["low"].notna().any():
+    ages = age_interval(judged)
+    if ages["low"].notna().any():
         path = run_dir / "plots" / "age_scatter.png"
         plots.age_scatter(judged, path)
         alt = "Predicted age against labelled age, with the diagonal of no error"
-        blocks.append(
-            Figure(
-                path,
-                "Predicted against labelled age (of an interval its midpoint); on the dashed line and in the "
-                "grey boxes of intervals there is no error.",
-                alt,
-            )
-        )
+        where = "on the dashed line"
+        if (ages["low"] < ages["high"]).any():
+            where += ", and in the grey boxes of intervals (each at its midpoint),"
+        blocks.append(Figure(path, f"Predicted against labelled age; {where} there is no error.", alt))
         path = run_dir / "plots" / "error_by_age.png"
         plots.error_by_age(judged, path)
         alt = "Bars of the mean absolute error and points of the bias for each band of labelled age"
