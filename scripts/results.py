@@ -21,8 +21,8 @@ import pandas as pd
 
 from agegender.config.sweep_record import read_record
 from agegender.core.files import read_json, read_yaml, write_text
-from agegender.data.manifest import age_target
-from agegender.evaluation.metrics import metrics
+from agegender.data.manifest import age_interval
+from agegender.evaluation.metrics import age_error, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report.figures import cell
 from agegender.report.repeats import spread
@@ -198,7 +198,7 @@ def _bounds(values: Sequence[float], digits: int) -> str:
 
 
 def _rmse(rows: pd.DataFrame, weight: np.ndarray) -> float:
-    error = (rows["age_pred"] - age_target(rows)).to_numpy()
+    error = age_error(age_interval(rows).to_numpy(), rows["age_pred"].to_numpy())
     return float(np.sqrt(np.average(error**2, weights=weight)))
 
 

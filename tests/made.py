@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from agegender.core.files import write_json, write_yaml
 from agegender.evaluation.table import COLUMNS, write_predictions
@@ -94,3 +95,21 @@ def predictions(n: int = 200, seed: int = 0, spread: float = 8.0, bias: float = 
 
 def add_predictions(run: Path, table: pd.DataFrame) -> None:
     write_predictions(table, run / "predictions.csv")
+
+
+FAIRFACE_BINS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
+
+
+def make_fairface(folder: Path, count: int = 36) -> Path:
+    """A folder as FairFace publishes it, of noise: every third face in val, bins and genders in turn."""
+    lines = {"train": ["file,age,gender,race"], "val": ["file,age,gender,race"]}
+    for i in range(count):
+        part = "val" if i % 3 == 2 else "train"
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / part / f"{i}.png")
+        age, gender = FAIRFACE_BINS[i % len(FAIRFACE_BINS)], ("Female", "Male")[i % 2]
+        lines[part].append(f"{part}/{i}.png,{age},{gender},White")
+    for part, rows in lines.items():
+        (folder / f"fairface_label_{part}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder

@@ -68,7 +68,9 @@ class TestBackbone:
     def test_every_parameter_gets_a_finite_gradient(self, model: str) -> None:
         network = _network(model).train()
         outputs = network(torch.randn(4, 3, SIZE, SIZE))
-        loss = network.age_head.loss(outputs.age_BK, torch.tensor([1.0, 20.0, 50.0, 90.0]))
+        loss = network.age_head.loss(
+            outputs.age_BK, torch.tensor([1.0, 20.0, 50.0, 90.0])[:, None].expand(-1, 2)
+        )
         loss = loss + network.gender_head.loss(outputs.gender_B2, torch.tensor([0, 1, 0, 1]))
         loss.backward()
         for name, parameter in network.named_parameters():
@@ -135,11 +137,11 @@ class TestAgeHead:
 
     def test_loss_is_a_scalar_that_falls_with_training(self, name: str) -> None:
         head = _network("scratch_cnn", name).age_head
-        features_BF, age_B = torch.randn(16, 256), torch.linspace(1, 90, 16)
+        features_BF, age_B2 = torch.randn(16, 256), torch.linspace(1, 90, 16)[:, None].expand(-1, 2)
         optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
         losses = []
         for _ in range(30):
-            loss = head.loss(head(features_BF), age_B)
+            loss = head.loss(head(features_BF), age_B2)
             assert loss.shape == ()
             optimizer.zero_grad()
             loss.backward()

@@ -10,7 +10,7 @@ from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
 
 EXPECTED = {
-    "data": ["csv", "fairface", "synthetic", "utkface"],
+    "data": ["csv", "fairface", "mixed", "synthetic", "utkface"],
     "split": ["column", "dedup", "dedup5", "random"],
     "model": ["resnet34", "scratch_cnn", "scratch_cnn_v2"],
     "age_head": ["regression"],
@@ -38,7 +38,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 45
+    assert composed == 46
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

@@ -118,7 +118,7 @@ def _is_number(info: FieldInfo) -> bool:
 
 def test_the_walk_finds_the_fields() -> None:
     assert len(FIELDS) == 70
-    assert len(COMPONENTS) == 30
+    assert len(COMPONENTS) == 31
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=str)
@@ -151,6 +151,8 @@ def test_every_option_of_every_component(kind: str, name: str, tmp_path: Any) ->
         overrides += [
             f"data.{k}='{v}'" for k, v in lines.items() if kind == "data" and k in options.model_fields
         ]
+        if name == "mixed":
+            overrides += [f"data.sources.{label}.root='{tmp_path}'" for label in ("utkface", "fairface")]
         plain = to_plain(composer.compose(overrides))
     validate(TrainConfig, {**plain, "model": {**plain["model"], "weights": None}})
     for field in _leaves("train", options, (kind,)):

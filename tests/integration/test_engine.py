@@ -83,8 +83,8 @@ class TestBadNumbers:
         """The age loss of the fourth batch is NaN."""
         loss, calls = RegressionHead.loss, {"train": 0}
 
-        def bad(self: RegressionHead, raw_BK: Tensor, age_B: Tensor) -> Tensor:
-            value = loss(self, raw_BK, age_B)
+        def bad(self: RegressionHead, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+            value = loss(self, raw_BK, age_B2)
             if not torch.is_grad_enabled():
                 return value
             calls["train"] += 1

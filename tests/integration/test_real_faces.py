@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from agegender.config.compose import conf_dir
 from agegender.core import registry
-from agegender.core.files import read_yaml
+from agegender.core.files import read_json, read_yaml
 from agegender.data.dataset import Dataset, load_dataset
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_midpoint
+
+from .conftest import Call
 
 ROOT = Path(os.environ.get("AGEGENDER_DATA", "/nonexistent"))
 
@@ -53,7 +56,21 @@ def test_fairface() -> None:
     assert len(dataset.faces) == 300
     assert dataset.rejected.empty
     assert dataset.faces["age"].isna().all()
-    assert age_target(dataset.faces).between(1, 80).all()
+    assert age_midpoint(dataset.faces).between(1, 80).all()
     assert set(dataset.faces["gender"]) == {"female", "male"}
     assert dataset.faces["group"].nunique() == 7
     assert len(dataset.part("train")) > len(dataset.part("val")) > 0
+
+
+def test_exact_ages_and_bins_train_together(call: Call, workdir: Path) -> None:
+    roots = [f"data.sources.{name.lower()}.root={ROOT / name}" for name in ("UTKFace", "FairFace")]
+    quick = ("data.limit=300", "data.image_size=32", "model=scratch_cnn", "trainer.max_steps=4")
+    done = call("train", "data=mixed", *roots, *quick, "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    table = pd.read_csv(workdir / "run" / "predictions.csv")
+    is_bin = table["id"].str.startswith("fairface/")
+    assert (table["age"].isna() == is_bin).all()
+    assert 0 < is_bin.sum() < len(table)
+    figures = read_json(workdir / "run" / "metrics.json")["test"]
+    assert figures["age_target"] == "mixed"
+    assert figures["age_rmse"] < figures["age_rmse_midpoint"]

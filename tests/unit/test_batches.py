@@ -41,9 +41,9 @@ def test_every_face_once_in_even_shares() -> None:
     sizes = [len(batch) for batch in batches.in_order(rows)]
     assert sizes == [7, 7, 7, 6, 6]
     assert len(sizes) == batches.steps(rows)
-    ages = torch.cat([batch.age_B for batch in shuffled(batches, rows, 0, 1, OFF)]).nan_to_num(-1)
+    ages = torch.cat([batch.age_B2 for batch in shuffled(batches, rows, 0, 1, OFF)]).nan_to_num(-1)
     assert sorted(ages.tolist()) == sorted(
-        [15.0 if i == 5 else -1.0 if i == 6 else float(i) for i in range(33)]
+        [10.0, 20.0] if i == 5 else [-1.0, -1.0] if i == 6 else [float(i), float(i)] for i in range(33)
     )
 
 
@@ -52,7 +52,9 @@ def test_order_depends_on_seed_and_epoch() -> None:
     rows = np.arange(7, 33)
 
     def order(seed: int, epoch: int) -> list[float]:
-        return [float(age) for batch in shuffled(batches, rows, seed, epoch, OFF) for age in batch.age_B]
+        return [
+            float(low) for batch in shuffled(batches, rows, seed, epoch, OFF) for low in batch.age_B2[:, 0]
+        ]
 
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2)
@@ -75,7 +77,7 @@ def test_an_epoch_taken_up_reads_only_what_is_left(monkeypatch: pytest.MonkeyPat
     assert len(made) == len(rest) == 2
     for batch, again in zip(whole[3:], rest, strict=True):
         assert torch.equal(batch.inputs, again.inputs)
-        assert torch.equal(batch.age_B.nan_to_num(-1), again.age_B.nan_to_num(-1))
+        assert torch.equal(batch.age_B2.nan_to_num(-1), again.age_B2.nan_to_num(-1))
     assert shuffled(batches, rows, 0, 1, AUGMENTED, start=5) == []
 
 
@@ -96,8 +98,9 @@ def test_missing_labels_and_intervals() -> None:
     batches, _ = _batches()
     batch = next(iter(batches.in_order(np.array([2, 5, 6]))))
     assert batch.gender_B.tolist() == [NO_GENDER, NO_GENDER, 0]
-    assert batch.age_B[1] == 15
-    assert batch.age_B[2].isnan()
+    assert batch.age_B2[:2].tolist() == [[2, 2], [10, 20]]
+    assert batch.age_B2[2].isnan().all()
+    assert batch.labelled == (2, 1)
 
 
 def test_no_rows_no_batches() -> None:

@@ -48,11 +48,20 @@ def test_an_identity_is_no_conflict(faces: pd.DataFrame) -> None:
     assert not in_conflict(faces)[faces["cluster"] == 3].any()
 
 
-def test_intervals_conflict_by_their_middles(faces: pd.DataFrame) -> None:
-    faces.loc[[2, 3], ["age", "age_min", "age_max"]] = [np.nan, 20, 29]
-    assert not in_conflict(faces)[2:4].any()
-    faces.loc[3, ["age_min", "age_max"]] = [30, 39]
-    assert in_conflict(faces)[2:4].all()
+@pytest.mark.parametrize(
+    ("other", "gap"),
+    [([20, 29], 0), ([25, 35], 0), ([29, 40], 0), ([30, 39], 1), ([0, 2], 18), ([25, 25], 0), ([40, 40], 11)],
+    ids=str,
+)
+def test_intervals_conflict_where_they_have_no_age_in_common(
+    other: list[int], gap: int, faces: pd.DataFrame
+) -> None:
+    faces.loc[2, ["age", "age_min", "age_max"]] = [np.nan, 20, 29]
+    faces.loc[3, ["age", "age_min", "age_max"]] = [np.nan, *other]
+    if other[0] == other[1]:
+        faces.loc[3, ["age", "age_min", "age_max"]] = [other[0], np.nan, np.nan]
+    assert in_conflict(faces)[2:4].tolist() == [gap > 0] * 2
+    assert count_copies(faces).age_gap_mean == (4 + gap) / 2  # 4 years in the first photo
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 
 from agegender.config.options import DataOptions
-from agegender.data.manifest import COLUMNS, REJECTED_COLUMNS, Manifest, age_target, build_manifest
+from agegender.data.manifest import (
+    COLUMNS,
+    REJECTED_COLUMNS,
+    Manifest,
+    age_interval,
+    age_midpoint,
+    build_manifest,
+)
 
 OPTIONS = DataOptions(
     name="any", limit=None, image_size=None, cache="disk", max_bad=0.5, age_min=0, age_max=100
@@ -37,13 +44,21 @@ def test_types_and_missing_values() -> None:
     assert tuple(manifest.rejected.columns) == REJECTED_COLUMNS
 
 
-def test_target_is_the_age_or_the_midpoint() -> None:
+def test_an_age_is_exact_or_an_interval_or_unknown() -> None:
     faces = build(
-        age=[3.5, None, None], age_min=[None, 10, None], age_max=[None, 19, None], gender=["male"] * 3
-    )
-    target = age_target(faces.faces)
-    assert target[:2].tolist() == [3.5, 14.5]
-    assert math.isnan(target[2])
+        age=[3.5, None, None, None],
+        age_min=[1, 10, None, 10],  # an exact age goes before an interval
+        age_max=[9, 19, None, None],
+        gender=["male"] * 4,
+    ).faces
+    assert age_interval(faces).fillna(-1).to_numpy().tolist() == [[3.5, 3.5], [10, 19], [-1, -1], [-1, -1]]
+    assert age_midpoint(faces).fillna(-1).tolist() == [3.5, 14.5, -1, -1]
+
+
+def test_an_interval_that_reaches_beyond_the_range_stays_whole() -> None:
+    manifest = build(age_min=[90.0, 99.0], age_max=[110.0, 103.0])  # midpoints 100 and 101
+    assert manifest.faces[["age_min", "age_max"]].to_numpy().tolist() == [[90, 110]]
+    assert manifest.rejected["detail"].tolist() == ["101 is not in 0..100"]
 
 
 @pytest.mark.parametrize(

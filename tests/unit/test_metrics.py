@@ -13,7 +13,14 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, mean_squared_error
 
 from agegender.core.types import GENDERS
-from agegender.evaluation.metrics import FIGURES, collapse_warnings, metrics, point_metrics
+from agegender.evaluation.metrics import (
+    FIGURES,
+    INTERVAL_FIGURES,
+    age_error,
+    collapse_warnings,
+    metrics,
+    point_metrics,
+)
 
 
 def _table(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -38,8 +45,19 @@ def _table(n: int = 200, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def _target(table: pd.DataFrame) -> pd.Series[float]:
+def _midpoint(table: pd.DataFrame) -> pd.Series[float]:
     return table["age"].fillna((table["age_min"] + table["age_max"]) / 2)
+
+
+def _nearest(table: pd.DataFrame) -> pd.Series[float]:
+    """The labelled age that is nearest to the predicted one."""
+    low, high = (table["age"].fillna(table[end]) for end in ("age_min", "age_max"))
+    return table["age_pred"].clip(low, high)
+
+
+def _twice(ages_N: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Exact ages as intervals."""
+    return np.stack([ages_N, ages_N], axis=1)
 
 
 def _harmonic(rmse: float, f1: float, cap: float = 30.0) -> float:
@@ -58,9 +76,12 @@ def test_figures_are_those_of_scikit_learn() -> None:
     table = _table()
     known = table[table["gender"].notna()]
     figures = metrics(table, rmse_cap=20, bootstrap=0)
-    rmse = math.sqrt(mean_squared_error(_target(table), table["age_pred"]))
+    rmse = math.sqrt(mean_squared_error(_nearest(table), table["age_pred"]))
     assert figures["age_rmse"] == pytest.approx(rmse)
-    assert figures["age_mae"] == pytest.approx(mean_absolute_error(_target(table), table["age_pred"]))
+    assert figures["age_mae"] == pytest.approx(mean_absolute_error(_nearest(table), table["age_pred"]))
+    to_midpoint = math.sqrt(mean_squared_error(_midpoint(table), table["age_pred"]))
+    assert figures["age_rmse_midpoint"] == pytest.approx(to_midpoint)
+    assert to_midpoint > rmse + 0.1
     assert figures["age_score"] == pytest.approx(1 - rmse / 20)
     assert figures["gender_f1"] == pytest.approx(_macro_f1(table))
     assert figures["gender_accuracy"] == pytest.approx(accuracy_score(known["gender"], known["gender_pred"]))
@@ -70,8 +91,46 @@ def test_figures_are_those_of_scikit_learn() -> None:
     assert figures["age_target"] == "mixed"
 
 
+def test_exact_ages_are_scored_as_by_scikit_learn() -> None:
+    table = _table().assign(age=_midpoint(_table()))
+    figures = metrics(table, bootstrap=0)
+    rmse = math.sqrt(mean_squared_error(table["age"], table["age_pred"]))
+    assert figures["age_rmse"] == pytest.approx(rmse, rel=1e-14)
+    mae = mean_absolute_error(table["age"], table["age_pred"])
+    assert figures["age_mae"] == pytest.approx(mae, rel=1e-14)
+    assert not figures.keys() & set(INTERVAL_FIGURES)
+
+
+def test_intervals_by_hand() -> None:
+    """Inside, below, above; an exact age; an age that nobody knows."""
+    nan = np.nan
+    table = _table(5).assign(
+        age=[nan, nan, nan, 40.0, nan],
+        age_min=[20.0, 20.0, 70.0, nan, nan],
+        age_max=[29.0, 29.0, 90.0, nan, nan],
+        age_pred=[27.0, 19.6, 93.0, 38.0, 99.0],
+    )
+    error = [0, -0.4, 3, -2]
+    ages_N2 = table[["age_min", "age_max"]].assign(
+        age_min=[20, 20, 70, 40, nan], age_max=[29, 29, 90, 40, nan]
+    )
+    assert age_error(ages_N2.to_numpy(), table["age_pred"].to_numpy())[:4] == pytest.approx(error)
+    figures = metrics(table, bootstrap=0)
+    assert figures["age_rmse"] == pytest.approx(math.sqrt((0.16 + 9 + 4) / 4))
+    assert figures["age_mae"] == pytest.approx(5.4 / 4)
+    assert figures["age_score"] == pytest.approx(1 - figures["age_rmse"] / 30)
+    assert figures["age_rmse_midpoint"] == pytest.approx(math.sqrt((2.5**2 + 4.9**2 + 13**2 + 4) / 4))
+    assert figures["age_interval_hit"] == pytest.approx(2 / 3)  # 19.6 is 20 in whole years
+    assert (figures["n_age"], figures["age_target"]) == (4, "mixed")
+    # the constant predictor: midpoints 24.5, 24.5, 80, 40 have the mean 42.25, the median 32.25
+    assert figures["constant_age_rmse"] == pytest.approx(math.sqrt((2 * 13.25**2 + 27.75**2 + 2.25**2) / 4))
+    assert figures["constant_age_mae"] == pytest.approx((2 * 3.25 + 37.75 + 7.75) / 4)
+    assert figures["constant_age_rmse_midpoint"] == pytest.approx(np.std([24.5, 24.5, 80, 40]))
+    assert figures["constant_age_interval_hit"] == 0
+
+
 def test_the_constant_predictor() -> None:
-    table = _table().assign(age=_target(_table()))
+    table = _table().assign(age=_midpoint(_table()))
     age = table["age"]
     constant = table.assign(gender_pred=table["gender"].mode()[0])
     figures = metrics(table, bootstrap=0)
@@ -93,7 +152,7 @@ def test_the_published_table(rmse: float, f1: float, harmonic: float) -> None:
     wrong = np.arange(n) >= round(n * f1)
     female_true = np.repeat([1.0, 0.0], n)
     female_prob = np.where(np.tile(wrong, 2), 1 - female_true, female_true)
-    figures = point_metrics(np.zeros(2 * n), np.full(2 * n, rmse), female_true, female_prob, 30.0)
+    figures = point_metrics(np.zeros((2 * n, 2)), np.full(2 * n, rmse), female_true, female_prob, 30.0)
     assert figures["gender_f1"] == pytest.approx(f1)
     assert figures["age_rmse"] == pytest.approx(rmse)
     assert figures["harmonic_mean"] == pytest.approx(harmonic, abs=5e-4)
@@ -115,18 +174,23 @@ def test_f1_of_an_absent_class(true: list[str | None], predicted: list[str]) -> 
 
 
 def test_harmonic_mean_of_two_zeros() -> None:
-    figures = point_metrics(np.zeros(2), np.full(2, 99.0), np.array([1.0, 0.0]), np.array([0.0, 1.0]), 30.0)
+    figures = point_metrics(
+        np.zeros((2, 2)), np.full(2, 99.0), np.array([1.0, 0.0]), np.array([0.0, 1.0]), 30.0
+    )
     assert figures["age_score"] == figures["gender_f1"] == figures["harmonic_mean"] == 0
 
 
-def test_validation_and_evaluation_agree() -> None:
-    table = _table()
+@pytest.mark.parametrize("exact", [True, False])
+def test_validation_and_evaluation_agree(exact: bool) -> None:
+    table = _table().assign(age=_midpoint(_table())) if exact else _table()
+    ends = [table["age"].fillna(table[end]) for end in ("age_min", "age_max")]
     female = table["gender"].map({"female": 1.0, "male": 0.0})
-    columns = (_target(table), table["age_pred"], female, table["gender_prob"])
-    age_true, age_pred, female_true, female_prob = (np.asarray(column, np.float64) for column in columns)
+    columns = (table["age_pred"], female, table["gender_prob"])
+    age_pred, female_true, female_prob = (np.asarray(column, np.float64) for column in columns)
     figures = metrics(table, bootstrap=0)
-    expected = {name: figures[name] for name in FIGURES}
-    assert point_metrics(age_true, age_pred, female_true, female_prob, 30.0) == expected
+    expected = {name: figures[name] for name in (*FIGURES, *INTERVAL_FIGURES) if name in figures}
+    assert len(expected) == (6 if exact else 8)
+    assert point_metrics(np.stack(ends, axis=1), age_pred, female_true, female_prob, 30.0) == expected
 
 
 def _loop(table: pd.DataFrame, bootstrap: int) -> dict[str, npt.NDArray[np.float64]]:
@@ -137,13 +201,13 @@ def _loop(table: pd.DataFrame, bootstrap: int) -> dict[str, npt.NDArray[np.float
     for _ in range(bootstrap):
         drawn = np.concatenate([rows[i] for i in draw.integers(0, len(rows), len(rows))])
         samples.append(metrics(table.loc[drawn], bootstrap=0))
-    return {name: np.array([sample[name] for sample in samples]) for name in FIGURES}
+    return {name: np.array([sample[name] for sample in samples]) for name in (*FIGURES, *INTERVAL_FIGURES)}
 
 
 def test_intervals_are_those_of_a_plain_loop_over_clusters() -> None:
     table = _table(120)
     # copies of one photo share their error: the clusters' interval is twice as wide as the rows'
-    table["age_pred"] = _target(table) + np.repeat(np.random.default_rng(3).normal(0, 8, 30), 4)
+    table["age_pred"] = _midpoint(table) + np.repeat(np.random.default_rng(3).normal(0, 8, 30), 4)
     figures = metrics(table, bootstrap=4000)
     for name, values in _loop(table, 800).items():
         width = figures[f"{name}_high"] - figures[f"{name}_low"]
@@ -186,7 +250,7 @@ def test_rows_without_a_cluster_are_their_own() -> None:
 
 def test_no_resamples_no_intervals() -> None:
     assert not [name for name in metrics(_table(), bootstrap=0) if name.endswith(("_low", "_high"))]
-    assert len([name for name in metrics(_table(), bootstrap=9) if name.endswith(("_low", "_high"))]) == 12
+    assert len([name for name in metrics(_table(), bootstrap=9) if name.endswith(("_low", "_high"))]) == 16
 
 
 @pytest.mark.parametrize("task", ["age", "gender"])
@@ -217,7 +281,7 @@ def test_values_are_plain() -> None:
     assert {type(value) for value in metrics(_table(), bootstrap=10).values()} == {int, float, str}
 
 
-@pytest.mark.parametrize(("rows", "kind"), [(slice(0, None, 3), "midpoint"), (slice(1, None, 3), "exact")])
+@pytest.mark.parametrize(("rows", "kind"), [(slice(0, None, 3), "interval"), (slice(1, None, 3), "exact")])
 def test_the_kind_of_ages(rows: slice, kind: str) -> None:
     assert metrics(_table()[rows], bootstrap=0)["age_target"] == kind
 

@@ -108,7 +108,7 @@ def _joined(batches: list[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     female = [batch.female_B for batch in batches if batch.female_B is not None]
     return (
         torch.cat([batch.inputs for batch in batches]),
-        torch.cat([batch.age_B for batch in batches]),
+        torch.cat([batch.age_B2[:, 0] for batch in batches]),
         torch.cat(female),
     )
 
@@ -119,6 +119,22 @@ def test_labels_are_mixed_with_the_weight_of_the_pixels() -> None:
     assert torch.allclose(images[known, 0, 4, 4] * 255, age[known], atol=1e-3)
     assert torch.allclose(images[known, 1, 4, 4] * 255 / 200, female[known], atol=1e-5)
     assert int(((female > 0) & (female < 1)).sum()) > 10
+
+
+def test_both_ends_of_an_interval_are_mixed() -> None:
+    """Partners are drawn by the midpoint; a mixed interval is as wide as the weight makes it."""
+    exact, wide = _batches(), _batches()
+    wide._age_N2 += torch.tensor([-3.0, 3.0])
+    wide._age_N2[::2] += torch.tensor([-2.0, 2.0])
+    pairs = zip(_epoch(exact, mixup=1.0), _epoch(wide, mixup=1.0), strict=True)
+    widths = []
+    for one, other in pairs:
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.age_B2[:, 0].nan_to_num(-1), one.age_B2[:, 1].nan_to_num(-1))
+        assert torch.allclose(other.age_B2.mean(1), one.age_B2[:, 0], equal_nan=True)
+        widths.append(other.age_B2[:, 1] - other.age_B2[:, 0])
+    width = torch.cat(widths)
+    assert int(((width > 6.01) & (width < 9.99)).sum()) > 10
 
 
 def test_a_face_that_lacks_a_label_is_left_alone() -> None:
@@ -182,7 +198,7 @@ def test_the_step_takes_the_mixed_labels() -> None:
     (batch,) = shuffled(_batches(batch_size=40), np.arange(40), 0, 1, augmentation(mixup=1.0))
     assert batch.female_B is not None
     age_loss, gender_loss = task_losses(cast("AgeGenderNet", heads), outputs, batch)
-    assert torch.allclose(age_loss, (batch.age_B - 30).square().nanmean())
+    assert torch.allclose(age_loss, (batch.age_B2[:, 0] - 30).square().nanmean())
     surprise = -torch.tensor([1.0, -0.5]).log_softmax(0)
     expected = batch.female_B * surprise[0] + (1 - batch.female_B) * surprise[1]
     assert torch.allclose(gender_loss, expected.nanmean())

@@ -117,7 +117,7 @@ def test_regression_loss_is_the_mean_squared_error_in_years(rescale: bool) -> No
     raw_B1 = torch.tensor([[0.5], [-0.25]])
     years = torch.tensor([40.0, 25.0]) if rescale else torch.tensor([0.5, -0.25])
     age_B = torch.tensor([42.0, 20.0])
-    assert torch.allclose(head.loss(raw_B1, age_B), (years - age_B).square().mean())
+    assert torch.allclose(head.loss(raw_B1, age_B[:, None].expand(-1, 2)), (years - age_B).square().mean())
     assert torch.allclose(head.decode(raw_B1).years_B, years.clamp(0, 120))
 
 

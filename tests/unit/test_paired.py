@@ -88,6 +88,17 @@ def test_what_nobody_labelled_has_no_difference() -> None:
     assert found["age_mae"].low is not None
 
 
+def test_intervals_are_paired_by_the_distance_to_them() -> None:
+    """Predictions on either end of an interval are equally right, whatever lies between them."""
+    n = 200
+    faces = predictions(n).assign(age=np.nan, age_min=20.0, age_max=29.0)
+    a, b = (faces.assign(age_pred=years) for years in (20.0, np.repeat([29.0, 31.0], n // 2)))
+    found = paired_difference([a], [b], bootstrap=200)
+    assert (found["age_mae"].a, found["age_mae"].b) == (0, 1)
+    assert found["age_rmse"].difference == pytest.approx(2**0.5)
+    assert found["age_mae"].low == pytest.approx(1 - 1.96 * 2**0.5 / n**0.5, abs=0.05)  # clusters of two
+
+
 def test_without_resamples_there_is_no_interval() -> None:
     found = paired_difference([predictions(seed=1)], [predictions(seed=2)], bootstrap=0)["age_mae"]
     assert found.difference is not None
@@ -108,6 +119,7 @@ A = predictions(20)
         ([A.assign(id="same")], [A], "id same stands in several rows"),
         ([A], [pd.concat([A, A[:1]])], "other faces"),
         ([A], [A.assign(age=A["age"].where(A.index > 2, 99))], "age of 3 of 20"),
+        ([A.assign(age=None, age_min=20.0, age_max=30.0)], [A.assign(age=25.0)], "age of 20 of 20"),
         ([A], [A.assign(gender=A["gender"].where(A.index > 2))], "gender of 3 of 20"),
     ],
 )

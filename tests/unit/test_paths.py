@@ -43,10 +43,22 @@ def test_a_path_survives_hydra(path: str) -> None:
         assert config["input"] == path
 
 
+@pytest.mark.parametrize("path", ODD)
+def test_a_path_in_a_mixed_set_survives_hydra(path: str) -> None:
+    with composing("train") as composer:
+        overrides = ["data=mixed", "+data@data.sources.my-own=csv", f"data.sources.fairface.root={path}"]
+        overrides.append(f"data.sources.my-own.csv={path}")
+        sources = composer.compose([quote_paths(line, multirun=False) for line in overrides])["data"][
+            "sources"
+        ]
+    assert sources["fairface"]["root"] == sources["my-own"]["csv"] == path
+
+
 def test_a_quoted_path_keeps_its_comma_in_a_sweep() -> None:
     assert quote_paths("data.root='a,b'", multirun=True) == "data.root='a,b'"
     assert quote_paths("data.root=a,b", multirun=True) == "data.root='a','b'"
     assert quote_paths("data.root=a,b", multirun=False) == "data.root='a,b'"
+    assert quote_paths("data.sources.x.csv=a,b", multirun=True) == "data.sources.x.csv='a','b'"
     assert quote_paths("resume=a,b", multirun=True) == "resume='a,b'"
     assert quote_paths("sweep.resume=a,b", multirun=True) == "sweep.resume='a,b'"
 

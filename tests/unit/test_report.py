@@ -339,10 +339,16 @@ def test_ages_as_intervals_are_marked(untrained: Path) -> None:
     table = _predictions()
     table = table.assign(age_min=table["age"] - 2, age_max=table["age"] + 2, age=np.nan)
     write_predictions(table, untrained / "predictions.csv")
-    assert "RMSE to the interval's midpoint" in _markdown(untrained)
-    assert "RMSE to the interval's midpoint" in (untrained / "report.html").read_text("utf-8").replace(
-        "&#39;", "'"
+    text = _markdown(untrained)
+    assert "All ages are labelled as intervals: their error is the distance to the interval" in text
+    assert "| age RMSE to the midpoint (years) | " in text
+    assert "| age in its interval (whole years) | " in text
+    assert "All ages are labelled as intervals" in (untrained / "report.html").read_text("utf-8")
+    assert "in the grey boxes of intervals" in text
+    write_predictions(
+        table.assign(age=np.where(table.index % 2, 30.0, np.nan)), untrained / "predictions.csv"
     )
+    assert "Some ages are labelled as intervals" in _markdown(untrained)
 
 
 def test_collapse_is_shown(untrained: Path) -> None:
@@ -425,3 +431,10 @@ def test_bands_of_age() -> None:
     assert bands["n"].tolist() == [2, 2]
     assert bands["mae"].tolist() == [2.5, 7]
     assert bands["bias"].tolist() == [0.5, -3]
+
+
+def test_bands_take_the_distance_to_an_interval() -> None:
+    faces = _predictions(3).assign(age=np.nan, age_min=20.0, age_max=29.0)
+    bands = plots.age_bands(faces.assign(age_pred=[25, 17, 30]))
+    assert bands.to_numpy().tolist() == [[3, 4 / 3, -2 / 3]]
+    assert bands.index.tolist() == ["20–29"]

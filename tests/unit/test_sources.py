@@ -134,7 +134,7 @@ def test_fairface_reads_intervals_and_both_files(tmp_path: Path) -> None:
     assert faces["gender"].tolist() == ["male", "female", "male"]
     assert faces["group"].tolist() == ["east asian", "white", "latino_hispanic"]
     assert faces["split"].tolist() == ["train", "train", "val"]
-    assert "midpoint" in manifest.notes[0]
+    assert "distance to the interval ('more than 70' is 70 to 95 years)" in manifest.notes[0]
 
 
 def test_fairface_rejects_what_it_does_not_know(tmp_path: Path) -> None:

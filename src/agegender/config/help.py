@@ -60,7 +60,9 @@ def _own_keys(options: dict[str, list[str]], shared: Collection[str]) -> list[st
         for name in names if group not in ("experiment", "sweep", "search") else ():
             keys = [f"{group}.{key}" for key in leaf_keys(read_yaml(conf_dir() / group / f"{name}.yaml"))]
             own = [
-                key for key in keys if key not in shared and key != f"{group}.name" and ".phases." not in key
+                key
+                for key in keys
+                if key not in shared and not key.endswith(".name") and ".phases." not in key
             ]
             if own:
                 lines.append(_entry(f"{group}={name}", ", ".join(own)))

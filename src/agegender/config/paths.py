@@ -10,6 +10,8 @@ import re
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from agegender.core.nested import source_key
+
 PATH_KEYS = frozenset(
     {"data.root", "data.csv", "model.weights", "run", "input", "output", "root", "resume", "sweep.resume"}
 )
@@ -20,6 +22,11 @@ HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
 PATH_LIST_KEYS = frozenset({"runs", "compare"})
 WORDS = frozenset({"null", "imagenet", "???"})
 """Values of path keys that are words, not paths."""
+
+
+def is_path(key: str) -> bool:
+    """Whether the key's value is a path, also that of a source in a mixed set."""
+    return source_key(key) in PATH_KEYS
 
 
 def quote_paths(override: str, multirun: bool) -> str:
@@ -33,7 +40,7 @@ def quote_paths(override: str, multirun: bool) -> str:
         return f"{prefixed}=[{','.join(_quote(part.strip()) for part in _split(inner) if part.strip())}]"
     if key in HYDRA_KEYS:
         return f"{prefixed}={_quote(value, literal=False)}"
-    if key in PATH_KEYS:
+    if is_path(key):
         several = multirun and key not in SINGLE_KEYS
         return f"{prefixed}={','.join(map(_quote, _split(value) if several else [value]))}"
     return override

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agegender.config.compose import Composer, composing, to_plain, validate
 from agegender.config.options import Options
-from agegender.config.paths import PATH_KEYS, quote_paths
+from agegender.config.paths import is_path, quote_paths
 from agegender.config.resume import Resume
 from agegender.core.errors import UserError
 from agegender.core.files import read_json
@@ -178,7 +178,7 @@ def _expand(composer: Composer, overrides: Sequence[str], base: DictConfig) -> l
 def _comma_hint(parsed: Sequence[object]) -> str:
     for override in parsed:
         key = getattr(override, "key_or_group", "")
-        if key in PATH_KEYS and override.is_sweep_override():  # type: ignore[attr-defined]
+        if is_path(key) and override.is_sweep_override():  # type: ignore[attr-defined]
             return f"; with -m a comma separates values: quote a path that holds one, {key}=\\'a,b\\'"
     return ""
 

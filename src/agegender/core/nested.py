@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,3 +17,8 @@ def leaves(value: Any, prefix: str = "", inner: bool = False) -> Iterator[tuple[
             yield from leaves(item, name + ".", inner)
         else:
             yield name, item
+
+
+def source_key(name: str) -> str:
+    """What a source outside a mixed set calls its setting: data.root for data.sources.LABEL.root."""
+    return re.sub(r"^data\.sources\.[^.]+\.", "data.", name)

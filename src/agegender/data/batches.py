@@ -20,7 +20,7 @@ from agegender.data.ahead import ahead
 from agegender.data.augment.draws import draws
 from agegender.data.augment.mixup import Mixing, draw_mixing
 from agegender.data.inputs import Inputs
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval
 from agegender.data.samples.load import Samples
 
 NO_GENDER = -1
@@ -34,8 +34,8 @@ class Batch:
 
     inputs: Tensor
     """Normalised images (B, 3, H, W); a frozen backbone's features (B, F) where those are known already."""
-    age_B: Tensor
-    """Years, NaN where unknown."""
+    age_B2: Tensor
+    """Inclusive interval in years, both ends equal for an exact age; NaN in both where unknown."""
     gender_B: Tensor
     """Class numbers, -1 where unknown."""
     labelled: tuple[int, int]
@@ -44,7 +44,7 @@ class Batch:
     """P(female) where faces may be mixed, NaN where unknown; the gender loss then takes it, not gender_B."""
 
     def __len__(self) -> int:
-        return len(self.age_B)
+        return len(self.age_B2)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Batches:
     ) -> None:
         self._samples = samples
         self._features_NF: np.ndarray | None = None
-        self._age_N = torch.from_numpy(age_target(faces).to_numpy(np.float32, copy=True))
+        self._age_N2 = torch.from_numpy(age_interval(faces).to_numpy(np.float32, copy=True))
         codes = pd.Categorical(faces["gender"], categories=list(GENDERS)).codes
         self._gender_N = torch.from_numpy(codes.astype(np.int64))
         self._inputs = Inputs(input_spec, device)
@@ -149,7 +149,7 @@ class Batches:
 
     def _labelled(self, rows: np.ndarray) -> tuple[int, int]:
         index = torch.from_numpy(rows)
-        known = ~self._age_N[index].isnan(), self._gender_N[index] != NO_GENDER
+        known = ~self._age_N2[index, 0].isnan(), self._gender_N[index] != NO_GENDER
         return int(known[0].sum()), int(known[1].sum())
 
     def _changes(self, rows: np.ndarray, seed: int, epoch: int, options: AugmentOptions) -> _Changes | None:
@@ -158,23 +158,24 @@ class Batches:
             return None
         mixing = None
         if options.mixup:
-            has_both_N = ~self._age_N.isnan() & (self._gender_N != NO_GENDER)
-            mixing = draw_mixing(seed, epoch, self._age_N.numpy(), rows[has_both_N.numpy()[rows]], options)
-        draws_NK = draws(seed, epoch, len(self._age_N)) if options.changes_images else None
+            midpoint_N = self._age_N2.mean(1)
+            has_both_N = ~midpoint_N.isnan() & (self._gender_N != NO_GENDER)
+            mixing = draw_mixing(seed, epoch, midpoint_N.numpy(), rows[has_both_N.numpy()[rows]], options)
+        draws_NK = draws(seed, epoch, len(self._age_N2)) if options.changes_images else None
         return _Changes(options, draws_NK, mixing)
 
     def _batch(self, rows: np.ndarray, changes: _Changes | None = None) -> Batch:
         inputs = self._features(rows) if self._features_NF is not None else self._images(rows, changes)
         index = torch.from_numpy(rows)
-        age_B, gender_B = self._age_N[index], self._gender_N[index]
+        age_B2, gender_B = self._age_N2[index], self._gender_N[index]
         female_B = None
         if changes is not None and changes.mixing is not None:
             female_B = _female(gender_B)
-            self._mix(inputs, age_B, female_B, rows, changes, changes.mixing)
+            self._mix(inputs, age_B2, female_B, rows, changes, changes.mixing)
             female_B = female_B.to(self._device, non_blocking=True)
         return Batch(
             inputs,
-            age_B.to(self._device, non_blocking=True),
+            age_B2.to(self._device, non_blocking=True),
             gender_B.to(self._device, non_blocking=True),
             self._labelled(rows),
             female_B,
@@ -196,7 +197,7 @@ class Batches:
     def _mix(
         self,
         images_BCHW: Tensor,
-        age_B: Tensor,
+        age_B2: Tensor,
         female_B: Tensor,
         rows: np.ndarray,
         changes: _Changes,
@@ -211,14 +212,14 @@ class Batches:
         partners = mixing.partner_N[rows[mixed.numpy()]]
         others_MCHW = self._images(partners, changes)
         in_memory = (0, 2, 3, 1)  # four times as fast
-        for target, other_M in (
+        for target, other in (
             (images_BCHW.permute(in_memory), others_MCHW.permute(in_memory)),
-            (age_B, self._age_N[partners]),
+            (age_B2, self._age_N2[partners]),
             (female_B, _female(self._gender_N[partners])),
         ):
             kept_B = weight_B.to(target.device).view(-1, *[1] * (target.ndim - 1))
-            added_M = other_M.mul_(1 - kept_B[mixed.to(target.device)])
-            target.mul_(kept_B).index_add_(0, mixed.to(target.device), added_M)
+            added = other.mul_(1 - kept_B[mixed.to(target.device)])
+            target.mul_(kept_B).index_add_(0, mixed.to(target.device), added)
 
 
 def _female(gender_B: Tensor) -> Tensor:

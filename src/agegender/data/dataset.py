@@ -15,13 +15,13 @@ from agegender.config.options import DataOptions, SplitOptions
 from agegender.core import registry
 from agegender.core.errors import RunError, UserError
 from agegender.core.files import write_csv, write_json
-from agegender.core.seeding import stream
 from agegender.core.types import PARTS
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
 from agegender.data.duplicates.conflicts import Copies, count_copies, settle
 from agegender.data.duplicates.leaks import count_leaks, duplicates_table
 from agegender.data.interfaces import Source, Split
-from agegender.data.manifest import age_target, join_rejected
+from agegender.data.limit import limited
+from agegender.data.manifest import age_midpoint, join_rejected, said_reasons
 from agegender.data.samples.load import Progress, Samples, load_samples
 from agegender.data.stratify import balance
 
@@ -34,7 +34,7 @@ class RefusedData(UserError):  # noqa: N818
     """The split cannot be made of the faces that are left; `rejected` says which are not, and why."""
 
     def __init__(self, message: str, rejected: pd.DataFrame) -> None:
-        super().__init__(f"{message}{_reasons(rejected)}")
+        super().__init__(f"{message}{said_reasons(rejected)}")
         self.rejected = rejected
 
 
@@ -99,7 +99,7 @@ class Dataset:
 
     def summary(self) -> dict[str, object]:
         """What dataset.json holds; ages in years, null where no age is known."""
-        age = age_target(self.faces).dropna()
+        age = age_midpoint(self.faces).dropna()
         parts = self.faces["part"].value_counts()
         return {
             "source": self.source,
@@ -145,16 +145,17 @@ def load_dataset(
     share = len(manifest.rejected) / rows if rows else 0.0
     _check_bad(share, manifest.rejected, data.max_bad)
     if manifest.faces.empty:
-        raise UserError(f"data={data.name}: no usable face in {rows} rows{_reasons(manifest.rejected)}")
+        raise UserError(f"data={data.name}: no usable face in {rows} rows{said_reasons(manifest.rejected)}")
 
-    faces = _limited(manifest.faces, data.limit, seed if split is None else split.seed)
+    drawn_with = seed if split is None else split.seed
+    faces = limited(source.limited(manifest.faces, drawn_with), data.limit, drawn_with)
     source.prepare_files(faces)
     loaded = load_samples(faces, image_size, data.cache, progress)
     rejected = join_rejected([manifest.rejected, loaded.rejected])
     # under a limit, only the kept rows were opened: they stand for all rows that passed `read`
     _check_bad(share + (1 - share) * len(loaded.rejected) / len(faces), rejected, data.max_bad)
     if loaded.faces.empty:
-        raise UserError(f"data={data.name}: none of {len(faces)} images can be read{_reasons(rejected)}")
+        raise UserError(f"data={data.name}: none of {len(faces)} images can be read{said_reasons(rejected)}")
 
     faces = loaded.faces
     near = split.near_duplicates if split else NEAR_DUPLICATES
@@ -192,28 +193,15 @@ def write_rejected(rejected: pd.DataFrame, run_dir: Path) -> None:
     write_csv(rejected, run_dir / "rejected.csv")
 
 
-def _limited(faces: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
-    """`limit` rows in their old order; a larger limit keeps the rows of a smaller one."""
-    if limit is None or limit >= len(faces):
-        return faces
-    drawn = stream(seed, "limit").permutation(len(faces))[:limit]
-    return faces.iloc[np.sort(drawn)].reset_index(drop=True)
-
-
 def _check_bad(share: float, rejected: pd.DataFrame, max_bad: float) -> None:
     if share > max_bad:
         commonest = rejected["reason"].value_counts().index[0]
         first = rejected[rejected["reason"] == commonest].iloc[0]
         raise UnusableData(
             f"{share:.2%} of the rows cannot be used, more than data.max_bad={max_bad:g}"
-            f"{_reasons(rejected)}; e.g. {first['path']}: {first['reason']} {first['detail']}".rstrip(),
+            f"{said_reasons(rejected)}; e.g. {first['path']}: {first['reason']} {first['detail']}".rstrip(),
             rejected,
         )
-
-
-def _reasons(rejected: pd.DataFrame) -> str:
-    counts = rejected["reason"].value_counts()
-    return " (" + ", ".join(f"{n} {reason}" for reason, n in counts.items()) + ")" if len(counts) else ""
 
 
 def _check_parts(part: pd.Series[str], data: DataOptions, split: SplitOptions) -> None:

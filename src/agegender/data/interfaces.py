@@ -15,7 +15,11 @@ class Source(ABC):
 
     @abstractmethod
     def read(self) -> Manifest:
-        """Every row with its labels, in a fixed order; opens no image and ignores `options.limit`."""
+        """Every row with its labels, in a fixed order; opens no image and ignores every limit."""
+
+    def limited(self, faces: pd.DataFrame, seed: int) -> pd.DataFrame:  # noqa: ARG002 - most have none
+        """The rows that limits inside the source keep; `options.limit` then draws from them."""
+        return faces
 
     def prepare_files(self, faces: pd.DataFrame) -> None:  # noqa: B027 - most sources have nothing to do
         """Make the files of these rows exist; called after `options.limit`, before any image is opened."""

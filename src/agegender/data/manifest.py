@@ -36,9 +36,18 @@ class Manifest:
     """What a reader of the figures must know about these labels."""
 
 
-def age_target(faces: pd.DataFrame) -> pd.Series[float]:
-    """Years to train and score on: the exact age, else the midpoint of its interval, else NaN."""
-    return faces["age"].fillna((faces["age_min"] + faces["age_max"]) / 2)
+def age_interval(faces: pd.DataFrame) -> pd.DataFrame:
+    """What is known of each age: inclusive years `low` to `high`, equal for an exact age, NaN for none."""
+    low, high = (faces["age"].fillna(faces[end]) for end in ("age_min", "age_max"))
+    known = low.notna() & high.notna()
+    return pd.DataFrame({"low": low.where(known), "high": high.where(known)})
+
+
+def age_midpoint(faces: pd.DataFrame) -> pd.Series[float]:
+    """One number of years for each age: the exact one, else the middle of its interval, else NaN."""
+    interval = age_interval(faces)
+    midpoint: pd.Series[float] = (interval["low"] + interval["high"]) / 2
+    return midpoint
 
 
 def rejected_rows(rows: pd.DataFrame, reason: str, detail: str | pd.Series[str] = "") -> pd.DataFrame:
@@ -61,7 +70,8 @@ def build_manifest(
     `raw` has id and path and any other of COLUMNS, missing values as None or NaN; `rejected` are tables
     of rows that the source itself refused. Rejects rows without a file (unless `files_exist` is False:
     the source makes them later), with an age outside options.age_min..age_max (an interval counts by its
-    midpoint) or with no label at all; keeps rows with one label. A repeated id gets `#2`, `#3`, ...
+    midpoint, and stays whole where it reaches beyond) or with no label at all; keeps rows with one label. A
+    repeated id gets `#2`, `#3`, ...
     """
     faces = _typed(raw)
     faces["id"], renamed = _unique(faces["id"])
@@ -79,11 +89,11 @@ def build_manifest(
         # not pathlib: a million Path objects cost ten seconds
         there = np.fromiter(map(os.path.isfile, faces["path"]), dtype=bool, count=len(faces))
         reject(pd.Series(~there, index=faces.index), "no such file", "")
-    age = age_target(faces)
+    age = age_midpoint(faces)
     outside = (age < options.age_min) | (age > options.age_max)
     span = f"not in {options.age_min:g}..{options.age_max:g}"
     reject(outside, "age outside range", age[outside].map(lambda years: f"{years:g} is {span}"))
-    reject(age_target(faces).isna() & faces["gender"].isna(), "no label", "neither age nor gender")
+    reject(age_midpoint(faces).isna() & faces["gender"].isna(), "no label", "neither age nor gender")
     return Manifest(faces.reset_index(drop=True), join_rejected(tables), terms, notes)
 
 
@@ -92,6 +102,12 @@ def join_rejected(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     empty = pd.DataFrame(columns=list(REJECTED_COLUMNS), dtype=object)
     filled = [table for table in tables if len(table)]
     return pd.concat(filled, ignore_index=True)[list(REJECTED_COLUMNS)] if filled else empty
+
+
+def said_reasons(rejected: pd.DataFrame) -> str:
+    """How many rows were rejected for which reason, in brackets behind a message; nothing for none."""
+    counts = rejected["reason"].value_counts()
+    return " (" + ", ".join(f"{n} {reason}" for reason, n in counts.items()) + ")" if len(counts) else ""
 
 
 def _typed(raw: pd.DataFrame) -> pd.DataFrame:

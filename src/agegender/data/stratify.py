@@ -11,7 +11,7 @@ import pandas as pd
 
 from agegender.core.errors import UserError
 from agegender.core.types import PARTS
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_midpoint
 
 AGE_BANDS = (3, 10, 20, 30, 40, 50, 60, 70)
 """Years at which a new stratum begins."""
@@ -117,7 +117,7 @@ def _band_name(band: int) -> str | None:
 
 def _bands(faces: pd.DataFrame) -> pd.Series[int]:
     """Number of the age band, -1 where no age is known."""
-    age = age_target(faces)
+    age = age_midpoint(faces)
     band = np.where(age.isna(), -1, np.digitize(age.fillna(0).to_numpy(), AGE_BANDS))
     return pd.Series(band.tolist(), index=faces.index, dtype=np.int64)
 

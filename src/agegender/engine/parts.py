@@ -19,7 +19,7 @@ from agegender.core.seeding import seed_torch, stream
 from agegender.core.types import LabelSpec
 from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval, age_midpoint
 from agegender.engine.device import make_fabric, resolve_precision
 from agegender.engine.ranks import Ranks
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
@@ -48,7 +48,11 @@ class Parts:
     def data_sha256(self) -> dict[str, str]:
         """What tells whether these are the faces of a checkpoint: their parts, and their order and labels."""
         faces = self.dataset.faces
-        columns = (faces["sha256"], faces["part"], age_target(faces), faces["gender"])
+        ages = [
+            f"{low}..{high}" if low < high else f"{low}"
+            for low, high in age_interval(faces).to_numpy().tolist()
+        ]
+        columns = (faces["sha256"], faces["part"], ages, faces["gender"])
         lines = [
             f"{sha256},{part},{age},{gender}" for sha256, part, age, gender in zip(*columns, strict=True)
         ]
@@ -93,7 +97,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
 
 def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
     """What the labels are; raises UserError when train or val lacks labels that training needs."""
-    ages = age_target(dataset.faces).to_numpy(float)
+    ages = age_midpoint(dataset.faces).to_numpy(float)
     has = {"age": ~np.isnan(ages), "gender": dataset.faces["gender"].notna().to_numpy()}
     for task in _NEEDS[config.trainer.monitor]:
         for part in ("train", "val"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agegender.config.schema import TrainConfig
 from agegender.core.errors import UserError
-from agegender.core.nested import leaves
+from agegender.core.nested import leaves, source_key
 from agegender.engine.checkpoint import load_best
 from agegender.engine.fit import Fit
 from agegender.engine.last import LAST, Last, load_last
@@ -59,7 +59,7 @@ def _check_data(parts: Parts, last: Last, run: RunDirectory) -> None:
 def _check_config(config: TrainConfig, last: Last, run: RunDirectory) -> None:
     here, there = dict(leaves(config.to_dict())), dict(leaves(last.config))
     for key in {**there, **here}:
-        if key not in _MAY_CHANGE and here.get(key) != there.get(key):
+        if source_key(key) not in _MAY_CHANGE and here.get(key) != there.get(key):
             raise UserError(
                 f"resume={run.path}: {LAST} does not fit config.yaml: {key} is {there.get(key)} in the "
                 f"checkpoint, {here.get(key)} in config.yaml"

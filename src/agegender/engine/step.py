@@ -53,16 +53,16 @@ class Taken:
 def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[Tensor]:
     """One scalar a task, over the faces whose label is known; 0 where a batch has none."""
     ages, genders = batch.labelled
-    age_BK, age_B, gender_B2 = outputs.age_BK, batch.age_B, outputs.gender_B2
+    age_BK, age_B2, gender_B2 = outputs.age_BK, batch.age_B2, outputs.gender_B2
     gender_B = batch.gender_B if batch.female_B is None else batch.female_B
     if 0 < ages < len(batch):
-        has_age = ~age_B.isnan()
-        age_BK, age_B = age_BK[has_age], age_B[has_age]
+        has_age = ~age_B2[:, 0].isnan()
+        age_BK, age_B2 = age_BK[has_age], age_B2[has_age]
     if 0 < genders < len(batch):
         has_gender = batch.gender_B != NO_GENDER
         gender_B2, gender_B = gender_B2[has_gender], gender_B[has_gender]
     return [
-        network.age_head.loss(age_BK, age_B) if ages else age_BK.float().sum() * 0,
+        network.age_head.loss(age_BK, age_B2) if ages else age_BK.float().sum() * 0,
         network.gender_head.loss(gender_B2, gender_B) if genders else gender_B2.float().sum() * 0,
     ]
 

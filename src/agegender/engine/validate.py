@@ -17,7 +17,7 @@ from agegender.engine.tally import Tally
 from agegender.evaluation.metrics import point_metrics
 from agegender.models.network import AgeGenderNet
 
-_COLUMNS = ("age_true", "age_pred", "female_true", "female_prob")
+_COLUMNS = ("age", "age_pred", "female_true", "female_prob")
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def validate(
         tally.add(losses_T, batch.labelled, len(batch))
         gender_B = batch.gender_B.cpu().numpy()
         found = (
-            batch.age_B.cpu().double().numpy(),
+            batch.age_B2.cpu().double().numpy(),
             network.age_head.decode(outputs.age_BK).years_B.cpu().double().numpy(),
             np.where(gender_B == NO_GENDER, np.nan, gender_B == GENDERS.index("female")),
             network.gender_head.decode(outputs.gender_B2).cpu().double().numpy(),
@@ -54,10 +54,10 @@ def validate(
     for theirs, values_by_name in ranks.gather((tally, columns)):
         whole.join(theirs)
         every.append(values_by_name)
-    age_true, age_pred, female_true, female_prob = (
+    ages_N2, age_pred, female_true, female_prob = (
         np.concatenate([values for part in every for values in part[name]]) for name in _COLUMNS
     )
-    figures = point_metrics(age_true, age_pred, female_true, female_prob, rmse_cap)
+    figures = point_metrics(ages_N2, age_pred, female_true, female_prob, rmse_cap)
     age_loss, gender_loss = whole.mean_losses()
     return {
         "val_age_loss": age_loss,

@@ -1,7 +1,8 @@
 """Figures of a predictions table: pure functions, with bootstrap intervals over duplicate clusters.
 
 Every figure follows from seven sums over the faces (squared and absolute age error, known ages, the
-four cells of the confusion matrix), so that a bootstrap resample is one weighted sum.
+four cells of the confusion matrix; three more where ages are intervals), so that a bootstrap resample is
+one weighted sum.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval, age_midpoint
 
 Floats = npt.NDArray[np.float64]
 
 FIGURES = ("age_rmse", "age_mae", "age_score", "gender_f1", "gender_accuracy", "harmonic_mean")
-"""The figures that get an interval."""
+"""The figures that get a confidence interval."""
+
+INTERVAL_FIGURES = ("age_rmse_midpoint", "age_interval_hit")
+"""Those that a part with ages given as intervals has beside them."""
 
 _CHUNK = 4_000_000
 """Resampled counts in memory at once."""
@@ -35,48 +39,57 @@ def metrics(
     """The figures of one part, JSON-safe; None where no face has the label.
 
     Ages are in years, F1 is macro over both genders, `age_score = 1 - min(RMSE, cap) / cap`, and the
-    harmonic mean is that of age_score and F1. `<name>_low` and `<name>_high` bound the 95 % percentile
-    bootstrap over duplicate clusters (rows where no cluster is known). `constant_*` answers these very
-    faces' mean age (RMSE), median age (MAE) and commonest gender.
+    harmonic mean is that of age_score and F1. The error of an age is its distance to the labelled interval,
+    0 inside; where there are intervals, `age_rmse_midpoint` takes their midpoints instead, and
+    `age_interval_hit` is the share of them that hold the predicted age, rounded to whole years.
+    `age_target` says which labels there are: exact, interval or mixed. `<name>_low` and `<name>_high` bound
+    the 95 % percentile bootstrap over duplicate clusters (rows where no cluster is known). `constant_*`
+    answers these very faces' mean age (RMSE), median age (MAE; both of midpoints) and commonest gender.
     """
-    age_true = np.asarray(age_target(table), np.float64)
+    ages_N2 = age_interval(table).to_numpy(np.float64)
     female_true = _female(table["gender"])
     sums_NS = face_sums(table)
     clusters = clusters_of(table)
     figures: dict[str, Any] = {
         "n": len(table),
-        "n_age": int((~np.isnan(age_true)).sum()),
+        "n_age": int((~np.isnan(ages_N2[:, 0])).sum()),
         "n_gender": int((~np.isnan(female_true)).sum()),
         "n_clusters": int(clusters.max(initial=-1)) + 1,
-        "age_target": _target_kind(table),
+        "age_target": _target_kind(ages_N2),
     }
     figures |= _plain(figures_of_sums(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
-    figures |= _constant(age_true, female_true, rmse_cap)
+    figures |= _constant(ages_N2, female_true, rmse_cap)
     if bootstrap and len(table):
         figures |= _intervals(cluster_sums(sums_NS, clusters), rmse_cap, bootstrap, seed)
     return figures
 
 
 def point_metrics(
-    age_true: Floats, age_pred: Floats, female_true: Floats, female_prob: Floats, rmse_cap: float
+    ages_N2: Floats, age_pred: Floats, female_true: Floats, female_prob: Floats, rmse_cap: float
 ) -> dict[str, float | None]:
-    """The figures of FIGURES without intervals, from arrays (N,).
+    """The figures of `metrics` without confidence intervals, from arrays (N,) and the labelled ages (N, 2).
 
-    Ages are in years; `female_true` is 1 female, 0 male; NaN marks a missing label. A probability of
-    0.5 counts as female.
+    Ages are in years, both equal where they are exact; `female_true` is 1 female, 0 male; NaN marks a
+    missing label. A probability of 0.5 counts as female.
     """
-    sums_NS = _sums(age_true, age_pred, female_true, (female_prob >= 0.5).astype(np.float64))
+    sums_NS = _sums(ages_N2, age_pred, female_true, (female_prob >= 0.5).astype(np.float64))
     return _plain(figures_of_sums(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
 
 
 def face_sums(table: pd.DataFrame) -> Floats:
-    """What each face of a predictions table adds to the seven sums, (N, S)."""
+    """What each face of a predictions table adds to the sums, (N, S)."""
     return _sums(
-        np.asarray(age_target(table), np.float64),
+        age_interval(table).to_numpy(np.float64),
         table["age_pred"].to_numpy(np.float64),
         _female(table["gender"]),
         _female(table["gender_pred"]),
     )
+
+
+def age_error(ages_N2: Floats, predicted_N: Floats) -> Floats:
+    """Signed distance in years from the labelled interval, 0 inside it; NaN where no age is known."""
+    error_N: Floats = predicted_N - np.clip(predicted_N, ages_N2[:, 0], ages_N2[:, 1])
+    return error_N
 
 
 def _female(genders: pd.Series[str]) -> Floats:
@@ -84,28 +97,35 @@ def _female(genders: pd.Series[str]) -> Floats:
     return np.asarray(genders.map({"female": 1.0, "male": 0.0}), np.float64)
 
 
-def _sums(age_true: Floats, age_pred: Floats, female_true: Floats, female_pred: Floats) -> Floats:
-    """A row a face: squared error, absolute error, has age, then female/female, female/male, ... cells."""
-    has_age = ~np.isnan(age_true)
-    error = np.where(has_age, age_pred - age_true, 0.0)
+def _sums(ages_N2: Floats, age_pred: Floats, female_true: Floats, female_pred: Floats) -> Floats:
+    """A row a face: squared error, absolute error, has age, then female/female, female/male, ... cells.
+
+    Where any age is an interval: squared error to the midpoint, is an interval, holds the rounded age.
+    """
+    low, high = ages_N2.T
+    has_age, is_interval = ~np.isnan(low), low < high
+    error = np.where(has_age, age_error(ages_N2, age_pred), 0.0)
     is_female, is_male = female_true == 1, female_true == 0
     said_female = female_pred == 1
-    return np.column_stack(
-        [
-            error**2,
-            np.abs(error),
-            has_age,
-            is_female & said_female,
-            is_female & ~said_female,
-            is_male & said_female,
-            is_male & ~said_female,
-        ]
-    ).astype(np.float64)
+    columns = [
+        error**2,
+        np.abs(error),
+        has_age,
+        is_female & said_female,
+        is_female & ~said_female,
+        is_male & said_female,
+        is_male & ~said_female,
+    ]
+    if is_interval.any():
+        years = np.rint(age_pred)
+        to_midpoint = np.where(has_age, age_pred - (low + high) / 2, 0.0)
+        columns += [to_midpoint**2, is_interval, is_interval & (low <= years) & (years <= high)]
+    return np.column_stack(columns).astype(np.float64)
 
 
 def figures_of_sums(sums_RS: Floats, rmse_cap: float) -> dict[str, Floats]:
     """The figures of R weighted samples, NaN where a sample has no such label."""
-    squared, absolute, ages, ff, fm, mf, mm = sums_RS.T
+    squared, absolute, ages, ff, fm, mf, mm, *of_intervals = sums_RS.T
     with np.errstate(invalid="ignore", divide="ignore"):
         rmse = np.sqrt(squared / ages)
         mae = absolute / ages
@@ -115,7 +135,12 @@ def figures_of_sums(sums_RS: Floats, rmse_cap: float) -> dict[str, Floats]:
         score = 1 - np.minimum(rmse, rmse_cap) / rmse_cap
         both = score + f1
         harmonic = np.where(both == 0, 0.0, 2 * score * f1 / both)
-    return dict(zip(FIGURES, (rmse, mae, score, f1, accuracy, harmonic), strict=True))
+        figures = dict(zip(FIGURES, (rmse, mae, score, f1, accuracy, harmonic), strict=True))
+        if of_intervals:
+            to_midpoint, intervals, hits = of_intervals
+            found = np.sqrt(to_midpoint / ages), hits / intervals
+            figures |= zip(INTERVAL_FIGURES, found, strict=True)
+    return figures
 
 
 def _f1(hits: Floats, misses: Floats, false_alarms: Floats) -> Floats:
@@ -128,12 +153,13 @@ def _plain(figures: dict[str, Floats]) -> dict[str, float | None]:
     return {name: None if np.isnan(value[0]) else float(value[0]) for name, value in figures.items()}
 
 
-def _constant(age_true: Floats, female_true: Floats, rmse_cap: float) -> dict[str, float | None]:
-    known = age_true[~np.isnan(age_true)]
+def _constant(ages_N2: Floats, female_true: Floats, rmse_cap: float) -> dict[str, float | None]:
+    midpoints = ages_N2.mean(axis=1)
+    known = midpoints[~np.isnan(midpoints)]
     mean, median = (known.mean(), np.median(known)) if len(known) else (np.nan, np.nan)
     commonest = np.full_like(female_true, float(np.nansum(female_true == 1) >= np.nansum(female_true == 0)))
-    by_mean = point_metrics(age_true, np.full_like(age_true, mean), female_true, commonest, rmse_cap)
-    by_median = point_metrics(age_true, np.full_like(age_true, median), female_true, commonest, rmse_cap)
+    by_mean = point_metrics(ages_N2, np.full_like(midpoints, mean), female_true, commonest, rmse_cap)
+    by_median = point_metrics(ages_N2, np.full_like(midpoints, median), female_true, commonest, rmse_cap)
     by_mean["age_mae"] = by_median["age_mae"]
     return {f"constant_{name}": value for name, value in by_mean.items()}
 
@@ -184,16 +210,16 @@ def resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
         yield weights @ sums_CS
 
 
-def _target_kind(table: pd.DataFrame) -> str:
-    exact = table["age"].notna()
-    midpoint = age_target(table).notna() & ~exact
-    return "mixed" if exact.any() and midpoint.any() else "midpoint" if midpoint.any() else "exact"
+def _target_kind(ages_N2: Floats) -> str:
+    low, high = ages_N2.T
+    has_interval, has_exact = (low < high).any(), (low == high).any()
+    return "mixed" if has_interval and has_exact else "interval" if has_interval else "exact"
 
 
 def collapse_warnings(table: pd.DataFrame) -> list[str]:
     """Sentences about an output that no longer depends on the face; none for a healthy network."""
     found = []
-    age_spread, label_spread = table["age_pred"].std(), age_target(table).std()
+    age_spread, label_spread = table["age_pred"].std(), age_midpoint(table).std()
     if label_spread > 1 and age_spread < max(_FLAT_AGE, 0.01 * label_spread):
         found.append(
             f"The predicted age is nearly constant: its standard deviation is {age_spread:.2g} years, "

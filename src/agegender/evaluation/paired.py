@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.core.errors import UserError
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval
 from agegender.evaluation.metrics import (
     FIGURES,
     Floats,
@@ -93,9 +93,9 @@ def _aligned(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
             raise UserError(f"the predictions are of other faces: {alone} ids are on one side only")
         aligned.append(table.set_index("id").loc[ids])
     for table in aligned[1:]:
-        for name, labels in (("age", age_target), ("gender", lambda table: table["gender"])):
+        for name, labels in (("age", age_interval), ("gender", lambda table: table[["gender"]])):
             before, now = labels(aligned[0]), labels(table)
-            other = int(((before != now) & ~(before.isna() & now.isna())).sum())
+            other = int(((before != now) & ~(before.isna() & now.isna())).any(axis=1).sum())
             if other:
                 raise UserError(f"the {name} of {other} of {len(ids)} faces is labelled otherwise")
     return aligned

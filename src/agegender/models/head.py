@@ -32,8 +32,8 @@ class AgeHead(nn.Module):
         """Features (B, F) to the raw output (B, K) that `loss` and `decode` understand."""
         raise NotImplementedError
 
-    def loss(self, raw_BK: Tensor, age_B: Tensor) -> Tensor:
-        """Scalar loss against ages in years; every age is known (missing ones are masked before)."""
+    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        """Scalar loss against inclusive intervals in years; every age is known (missing ones are masked)."""
         raise NotImplementedError
 
     def decode(self, raw_BK: Tensor) -> AgeEstimate:

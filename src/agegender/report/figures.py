@@ -8,11 +8,13 @@ FIGURES = {
     "age_rmse": ("age RMSE (years)", 2),
     "age_mae": ("age MAE (years)", 2),
     "age_score": ("age score", 3),
+    "age_rmse_midpoint": ("age RMSE to the midpoint (years)", 2),
+    "age_interval_hit": ("age in its interval (whole years)", 3),
     "gender_f1": ("gender macro F1", 3),
     "gender_accuracy": ("gender accuracy", 3),
     "harmonic_mean": ("harmonic mean", 3),
 }
-"""Figure -> what it is called, and how many digits it is given."""
+"""Figure -> what it is called, and how many digits it is given. Two are of ages that are intervals."""
 
 BOOTSTRAPPED = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates."
 
@@ -23,9 +25,9 @@ def judged_part(figures: dict[str, Any]) -> str:
 
 
 def cell(values: dict[str, Any], key: str) -> str:
-    """One of the figures for a table, with its interval where there is one; a dash where it is None."""
+    """One of the figures for a table, with its interval where there is one; a dash where there is none."""
     digits = FIGURES[key][1]
-    text = number(values[key], digits)
+    text = number(values.get(key), digits)
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
     return text if low is None else f"{text} ({number(low, digits)}–{number(high, digits)})"
 

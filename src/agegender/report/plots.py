@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agegender.core.types import GENDERS
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval, age_midpoint
+from agegender.evaluation.metrics import age_error
 from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE, along_epochs, line
 from agegender.report.canvas import new_figure as _figure
 from agegender.report.canvas import save_figure as _save
@@ -59,9 +60,12 @@ def val_gender_f1(history: pd.DataFrame, path: Path) -> None:
 
 
 def age_scatter(table: pd.DataFrame, path: Path) -> None:
-    """Predicted against labelled age with the diagonal; density where there are many faces."""
-    known = age_target(table).notna()
-    true, predicted = age_target(table)[known], table["age_pred"][known]
+    """Predicted against labelled age with the diagonal; density where there are many faces.
+
+    An interval is at its midpoint, and has a box in which a prediction has no error.
+    """
+    true = age_midpoint(table).dropna()
+    predicted = table["age_pred"][true.index]
     figure, axis = _figure((5, 4.4))
     low = min(0.0, float(predicted.min()))
     top = 1.03 * max(float(true.max()), float(predicted.max()), 1.0)
@@ -71,6 +75,9 @@ def age_scatter(table: pd.DataFrame, path: Path) -> None:
         figure.colorbar(cells, ax=axis, label="faces in a cell")
     else:
         axis.scatter(true, predicted, s=12, alpha=0.5, color=BLUE, linewidths=0)
+    for start, end in age_interval(table).dropna().drop_duplicates().itertuples(index=False):
+        if start < end:
+            axis.fill_between([start, end], start, end, color=GREY, alpha=0.15, linewidth=0)
     axis.plot([low, top], [low, top], color=GREY, linewidth=1.2, linestyle="--", label="no error")
     axis.set(xlabel="labelled age (years)", ylabel="predicted age (years)", xlim=(low, top), ylim=(low, top))
     axis.set_aspect("equal")
@@ -94,9 +101,14 @@ def error_by_age(table: pd.DataFrame, path: Path) -> None:
 
 
 def age_bands(table: pd.DataFrame) -> pd.DataFrame:
-    """n, mae and bias (years, predicted - labelled) of each band of AGE_BANDS that has faces."""
-    true = age_target(table).dropna()
-    error = table["age_pred"][true.index] - true
+    """n, mae and bias (years, predicted - labelled) of each band of AGE_BANDS that has faces.
+
+    An interval is in the band of its midpoint; the error is the distance to it.
+    """
+    true = age_midpoint(table).dropna()
+    known = table.loc[true.index]
+    signed = age_error(age_interval(known).to_numpy(np.float64), known["age_pred"].to_numpy(np.float64))
+    error = pd.Series(signed, index=true.index)
     band = np.digitize(true, AGE_BANDS) - 1
     columns = {"n": error, "mae": error.abs(), "bias": error}
     bands = pd.DataFrame(columns).groupby(band).agg({"n": "size", "mae": "mean", "bias": "mean"})

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from agegender.core.files import read_json, write_json, write_text
-from agegender.data.manifest import age_target
+from agegender.data.manifest import age_interval
 from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
@@ -38,11 +38,15 @@ _INTENDED_USE = (
     "proof of age. Groups in the data serve evaluation only."
 )
 _DRAWN = (
-    "The faces of this run are drawn, not photographed. Its figures say nothing about people, and a model "
+    "Faces of this run are drawn, not photographed. Its figures say nothing about people, and a model "
     "trained on drawn faces must not be used on photographs."
 )
 _SAME_FACES = (
     "There is no test part: the model was selected and scored on the same faces, which flatters the figures."
+)
+_INTERVALS = (
+    "ages are labelled as intervals: their error is the distance to the interval, 0 inside, and so smaller "
+    "than an error to an exact age."
 )
 _HISTORY = (
     "epoch", "phase", "step", "train_age_loss", "train_gender_loss", "val_age_loss", "val_gender_loss",
@@ -63,7 +67,7 @@ def write_report(run_dir: Path) -> None:
     (run_dir / "plots").mkdir(exist_ok=True)
     page = Page(f"agegender run {run_dir.resolve().name}")
     page.section("Result", *_status(read_status(run_dir)))
-    if dataset.get("source") == "synthetic":
+    if "synthetic" in {dataset.get("source"), *_mixed_sources(config)}:
         page.sections[0].blocks.append(Text(_DRAWN, warning=True))
     if (run_dir / "predictions.csv").exists():
         table = read_predictions(run_dir / "predictions.csv")
@@ -134,6 +138,11 @@ def _status(status: dict[str, Any]) -> list[Block]:
     return [Text(text + error, warning=status["status"] != "ok")]
 
 
+def _mixed_sources(config: dict[str, Any]) -> set[str]:
+    """The names of a mixed set's sources."""
+    return {source["name"] for source in config.get("data", {}).get("sources", {}).values()}
+
+
 def _settings(config: dict[str, Any]) -> Facts:
     """The few settings that tell runs apart."""
     found = []
@@ -162,6 +171,7 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
             number(values[f"constant_{key}"], digits),
         ]
         for key, (label, digits) in FIGURES.items()
+        if f"constant_{key}" in values
     ]
     caption = (
         f"Constant: a predictor that answers the {part} faces' own mean age (for the MAE their median) and "
@@ -171,10 +181,8 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
         caption = f"{BOOTSTRAPPED} {caption}"
     blocks: list[Block] = [Table(headers, rows, caption)]
     if values["age_target"] != "exact":
-        which = "Ages" if values["age_target"] == "midpoint" else "Some ages"
-        blocks.append(
-            Text(f"{which} are labelled as intervals: RMSE to the interval's midpoint.", warning=True)
-        )
+        which = "All" if values["age_target"] == "interval" else "Some"
+        blocks.append(Text(f"{which} {_INTERVALS}", warning=True))
     if min(values["n_age"], values["n_gender"]) < values["n"]:
         blocks.append(
             Text(f"Of the {part} faces {values['n_age']:,} have an age, {values['n_gender']:,} a gender.")
@@ -186,13 +194,15 @@ def _headline(figures: dict[str, Any], judged: pd.DataFrame, dataset: dict[str, 
 
 def _prediction_plots(run_dir: Path, judged: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = []
-    if age_target(judged).notna().any():
+    ages = age_interval(judged)
+    if ages["low"].notna().any():
         path = run_dir / "plots" / "age_scatter.png"
         plots.age_scatter(judged, path)
         alt = "Predicted age against labelled age, with the diagonal of no error"
-        blocks.append(
-            Figure(path, "Predicted against labelled age; on the dashed line there is no error.", alt)
-        )
+        where = "on the dashed line"
+        if (ages["low"] < ages["high"]).any():
+            where += ", and in the grey boxes of intervals (each at its midpoint),"
+        blocks.append(Figure(path, f"Predicted against labelled age; {where} there is no error.", alt))
         path = run_dir / "plots" / "error_by_age.png"
         plots.error_by_age(judged, path)
         alt = "Bars of the mean absolute error and points of the bias for each band of labelled age"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender.core.errors import UserError
-from agegender.core.nested import leaves
+from agegender.core.nested import leaves, source_key
 from agegender.report.files import read_mapping
 from agegender.report.status import read_status
 
@@ -78,7 +78,7 @@ def differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, s
     Of a group whose options differ, keys that the option decides are left out.
     """
     plain = [dict(leaves(config)) for config in configs]
-    keys = dict.fromkeys(key for each in plain for key in each if key not in _WHERE)
+    keys = dict.fromkeys(key for each in plain for key in each if source_key(key) not in _WHERE)
     differ = [key for key in keys if len({repr(each.get(key)) for each in plain}) > 1]
     kept = [key for key in differ if not _is_decided(key, differ, plain)]
     return [{key.removesuffix(".name"): _typed(each[key]) for key in kept if key in each} for each in plain]

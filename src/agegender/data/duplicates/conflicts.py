@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from agegender.data.manifest import age_target, rejected_rows
+from agegender.data.manifest import age_interval, rejected_rows
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Copies:
     clusters: int
     """Clusters of more than one face: copies, or faces of one identity."""
     age_gap_mean: float | None
-    """Years between the lowest and the highest age of a photo, mean over those with two or more ages."""
+    """Years between the lowest and the highest age of a photo (0 where its intervals meet), mean over those
+    with two or more ages."""
 
 
 def count_copies(faces: pd.DataFrame) -> Copies:
@@ -80,7 +81,8 @@ def settle(faces: pd.DataFrame, policy: str) -> tuple[npt.NDArray[np.bool_], pd.
 def _labels(faces: pd.DataFrame) -> pd.DataFrame:
     """For each photo of several files: do ages differ, do genders differ, and the gap between the ages."""
     several = faces[faces["photo"].duplicated(keep=False)]
-    ages = age_target(several).groupby(several["photo"])
-    gap = (ages.max() - ages.min()).where(ages.count() > 1)
+    ages = age_interval(several).groupby(several["photo"])
+    # two of a photo's intervals have no age in common where one ends below another's beginning
+    gap = (ages["low"].max() - ages["high"].min()).clip(lower=0).where(ages["low"].count() > 1)
     genders = several.groupby("photo")["gender"].nunique()  # missing ones do not count
     return pd.DataFrame({"age": gap > 0, "gender": genders > 1, "gap": gap})

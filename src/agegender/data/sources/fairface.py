@@ -65,8 +65,8 @@ class FairFace(Source):
             self.options,
             terms="CC BY 4.0 (FairFace)",
             notes=(
-                "FairFace gives ages as intervals; figures are to the midpoint "
-                f"('{OPEN_BIN}' counts as 70 to {self.options.top_age:g} years)",
+                "FairFace gives ages as intervals; an error is the distance to the interval "
+                f"('{OPEN_BIN}' is 70 to {self.options.top_age:g} years)",
             ),
             rejected=rejected,
         )

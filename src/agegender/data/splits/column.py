@@ -36,7 +36,11 @@ class ColumnSplit(Split):
                 "split=column: the data declare no parts (data=csv: data.columns.split names their column)"
             )
         if empty:
-            raise UserError(f"split=column: {empty} of {len(words)} faces have no word in their split column")
+            first = faces.loc[words.isna(), "id"].iloc[0]
+            raise UserError(
+                f"split=column: {empty} of {len(words)} faces have no word in their split column, "
+                f"e.g. {first}"
+            )
         part = words.str.strip().str.lower().map(WORDS)
         if part.isna().any():
             odd = ", ".join(repr(word) for word in sorted(set(words[part.isna()]))[:5])

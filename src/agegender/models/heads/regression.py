@@ -40,8 +40,9 @@ class RegressionHead(AgeHead):
     def _years(self, raw_B1: Tensor) -> Tensor:
         return raw_B1.float()[:, 0] * self._std + self._mean
 
-    def loss(self, raw_BK: Tensor, age_B: Tensor) -> Tensor:
-        return F.mse_loss(self._years(raw_BK), age_B)
+    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        years_B = self._years(raw_BK)
+        return F.mse_loss(years_B, years_B.detach().clamp(age_B2[:, 0], age_B2[:, 1]))
 
     def decode(self, raw_BK: Tensor) -> AgeEstimate:
         return AgeEstimate(self._years(raw_BK).clamp(self.label_spec.age_min, self.label_spec.age_max))
