@@ -12,16 +12,18 @@ from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
 from agegender.balancing.build import build_balancer
-from agegender.config.schema import TrainConfig
+from agegender.config.schema import LossOptions, TrainConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.seeding import seed_torch, stream
-from agegender.core.types import LabelSpec
+from agegender.core.types import GENDERS, LabelSpec
 from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
 from agegender.data.manifest import age_target
 from agegender.engine.device import make_fabric, resolve_precision
 from agegender.engine.ranks import Ranks
+from agegender.models.gender_head import GenderLoss
+from agegender.models.head import AgeHead
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 _NEEDS = {
@@ -73,6 +75,8 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec.size)
     network = build_network(backbone, config.age_head, _label_spec(config, dataset))
+    _check_range(network.age_head, config, dataset)
+    network.gender_head.criterion = _gender_loss(config.loss, dataset)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
@@ -115,11 +119,49 @@ def _label_spec(config: TrainConfig, dataset: Dataset) -> LabelSpec:
         )
     known = ages[dataset.part("train")]
     known = known[~np.isnan(known)]
+    low_N, high_N = _train_intervals(dataset)
+    # an interval counts evenly over its years
+    spread_N5 = low_N[:, None] + (high_N - low_N)[:, None] * np.linspace(0.1, 0.9, 5)
     return LabelSpec(
         age_min=config.data.age_min,
         age_max=config.data.age_max,
         age_mean=float(known.mean()) if len(known) else 0.0,
         age_std=max(float(known.std()), 1.0) if len(known) else 1.0,
+        age_quantiles=tuple(np.percentile(spread_N5, range(101)).tolist()) if len(known) else (),
+    )
+
+
+def _train_intervals(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the train part's age labels in years, the same where an age is exact; without missing ones."""
+    faces = dataset.faces.iloc[dataset.part("train")]
+    faces = faces[age_target(faces).notna()]
+    low, high = (faces["age"].fillna(faces[end]).to_numpy(float) for end in ("age_min", "age_max"))
+    return low, high
+
+
+def _check_range(head: AgeHead, config: TrainConfig, dataset: Dataset) -> None:
+    """Raises UserError for labels of the train part that the head cannot say."""
+    low, high = head.age_range
+    low_N, high_N = _train_intervals(dataset)
+    outside = np.flatnonzero((low_N > high) | (high_N < low))
+    if len(outside):
+        first, last = low_N[outside[0]], high_N[outside[0]]
+        example = f"{first:g}" if first == last else f"{first:g} to {last:g}"
+        raise UserError(
+            f"age_head={config.age_head.name}: {len(outside)} of {len(low_N)} ages of the train part lie "
+            f"outside its range of {low:g} to {high:g} years, such as {example}; widen age_head.age_range, "
+            "or leave such faces out by data.age_min and data.age_max"
+        )
+
+
+def _gender_loss(loss: LossOptions, dataset: Dataset) -> GenderLoss:
+    weights = loss.class_weights
+    if weights == "balanced":  # of mean 1 over the train part's faces
+        genders = dataset.faces.loc[dataset.part("train"), "gender"]
+        counts = [max((genders == name).sum(), 1) for name in GENDERS]
+        weights = [sum(counts) / (len(counts) * count) for count in counts]
+    return GenderLoss(
+        loss.label_smoothing, None if weights is None else (weights[0], weights[1]), loss.focal_gamma
     )
 
 

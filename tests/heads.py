@@ -1,0 +1,46 @@
+"""Age heads with their defaults, for labels that spread by 20 years."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+from agegender.config.compose import conf_dir, validate
+from agegender.config.schema import AgeHeadConfig
+from agegender.core import registry
+from agegender.core.files import read_yaml
+from agegender.core.types import LabelSpec
+from agegender.models.head import AgeHead
+
+QUANTILES = 45.0 + 20.0 * torch.special.ndtri(torch.linspace(0.005, 0.995, 101, dtype=torch.float64))
+"""Normal, about 45 and 20 years wide, cut at 0."""
+
+LABELS = LabelSpec(
+    age_min=0,
+    age_max=120,
+    age_mean=45.0,
+    age_std=20.0,
+    age_quantiles=tuple(QUANTILES.clamp(min=0).tolist()),
+)
+
+
+def make_head(name: str, num_features: int = 4, labels: LabelSpec = LABELS, **options: Any) -> AgeHead:
+    """The head of that name as its YAML has it, but for `options`."""
+    plain = {**_defaults(name), **options}
+    parsed = validate(AgeHeadConfig, {"age_head": plain}).age_head
+    torch.manual_seed(0)
+    head: AgeHead = registry.build("age_head", parsed, num_features, labels)
+    return head
+
+
+@cache
+def _defaults(name: str) -> dict[str, Any]:
+    defaults: dict[str, Any] = read_yaml(conf_dir() / "age_head" / f"{name}.yaml")
+    return defaults
+
+
+def exactly(*years: float, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Exact labels as intervals (B, 2)."""
+    return torch.tensor(years, dtype=dtype)[:, None].expand(-1, 2)
