@@ -62,7 +62,7 @@ def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[T
         has_gender = batch.gender_B != NO_GENDER
         gender_B2, gender_B = gender_B2[has_gender], gender_B[has_gender]
     return [
-        network.age_head.loss(age_BK, age_B) if ages else age_BK.float().sum() * 0,
+        network.age_head.loss(age_BK, torch.stack([age_B, age_B], 1)) if ages else age_BK.float().sum() * 0,
         network.gender_head.loss(gender_B2, gender_B) if genders else gender_B2.float().sum() * 0,
     ]
 
