@@ -140,7 +140,8 @@ class GridHeadOptions(AgeHeadOptions):
     @model_validator(mode="after")
     def _range_rises(self) -> Self:
         if self.age_range is not None and self.age_range[0] >= self.age_range[1]:
-            raise ValueError(f"age_range={self.age_range}: the first must be below the second")
+            low, high = self.age_range
+            raise ValueError(f"age_range=[{low:g}, {high:g}]: the first must be below the second")
         return self
 
 

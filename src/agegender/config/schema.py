@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from agegender.config.every import Every
 from agegender.config.options import (
@@ -84,6 +92,22 @@ class AugmentOptions(Options):
         return not (self.changes_images or self.mixup)
 
 
+def _class_weights(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    """One message for all that is none of the allowed shapes."""
+    try:
+        return parse(value)
+    except ValidationError as error:
+        raise ValueError("must be null, balanced, or [female, male], each above 0, at most 1000") from error
+
+
+ClassWeights = Annotated[
+    Literal["balanced"]
+    | Annotated[list[Annotated[float, Field(gt=0, le=1000)]], Field(min_length=2, max_length=2)]
+    | None,
+    WrapValidator(_class_weights),
+]
+
+
 class LossOptions(Options):
     """The published loss: age loss (years squared for the regression head) + lambda * cross entropy.
 
@@ -98,11 +122,9 @@ class LossOptions(Options):
     label_smoothing: float = Field(
         ge=0, le=0.5, description="share of each gender label that is given to both genders alike"
     )
-    class_weights: Literal["balanced"] | list[Annotated[float, Field(gt=0, le=1000)]] | None = Field(
-        min_length=2,
-        max_length=2,
+    class_weights: ClassWeights = Field(
         description="what faces of each gender weigh: [female, male], or balanced: the inverse of how many "
-        "are in train; null: 1",
+        "are in train; null: 1"
     )
     focal_gamma: float = Field(
         ge=0, le=20, description="focal loss: times (1 - p)^gamma, so that sure answers count less; 0: off"
