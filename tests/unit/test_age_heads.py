@@ -412,6 +412,18 @@ def test_training_begins_at_the_labels_with_the_documented_loss(variant: str) ->
     assert loss / 8 == pytest.approx(alike, rel=0.15)
 
 
+def test_corals_loss_counts_years() -> None:
+    """Where ages spread half as far, it is half as large."""
+    losses = []
+    for spread in (10.0, 20.0):
+        years = (60 + spread * (QUANTILES - 45) / 20).float()
+        labels = LabelSpec(0, 120, 60, spread, tuple(years.tolist()))
+        head = make_head("coral", num_features=256, labels=labels)
+        with torch.no_grad():
+            losses.append(float(head.loss(head(torch.zeros(101, 256)), exactly(*years.tolist()))))
+    assert losses[1] / losses[0] == pytest.approx(2**head.years_power, rel=0.1)
+
+
 def test_a_checkpoint_without_quantiles_begins_at_a_normal() -> None:
     spec = LabelSpec(age_min=0, age_max=120, age_mean=33, age_std=5)
     head = make_head("classification", labels=spec)

@@ -23,9 +23,10 @@ class BinsHead(GridHead):
 
     The likelihood of a label is the mass of its years, from low - 0.5 to high + 0.5 (an exact age y is all
     that rounds to it), so that exact ages and intervals are one case. Edges are `uniform`, at `quantile`s of
-    the training labels, or `learned` with the network: they start at the quantiles, and the widths are a
-    softmax, as AdaBins' (Bhat, Alhashim and Wonka, CVPR 2021). Posterior, mean, median and standard
-    deviation are those of the mass in each year. In nats, without a unit.
+    the training labels, or `learned` with the network: they start at the quantiles, and a softmax shares the
+    range out to the bins, after AdaBins (Bhat, Alhashim and Wonka, CVPR 2021), which does so for each image.
+    Posterior, mean, median and standard deviation are those of the mass in each year. In nats, without a
+    unit.
     """
 
     class Options(GridHeadOptions):

@@ -20,8 +20,8 @@ class LabelDistributionHead(ClassificationHead):
     """KL(label distribution || posterior) + expectation_weight * |mean - age|.
 
     The label distribution is a normal one about the age, `sigma` years wide, cut to the grid. Gao, Zhou,
-    Wu and Geng, "Age estimation using expectation of label distribution learning", IJCAI 2018
-    (arXiv:1807.00470). An interval has its censored likelihood in place of the divergence and the mean's
+    Wu and Geng, "Age estimation using expectation of label distribution learning", IJCAI 2018.
+    An interval has its censored likelihood in place of the divergence and the mean's
     distance to it. The second term counts years; `loss.age_unit` leaves the sum as it is.
     """
 
