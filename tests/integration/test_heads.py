@@ -20,7 +20,7 @@ from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.models.gender_head import GenderLoss
 
-from .conftest import TINY, Call, needs_two_cores
+from .conftest import TINY, Call
 
 
 def _check_posterior(run: Path) -> None:
@@ -65,18 +65,6 @@ def test_evaluation_keeps_one_as_well(dex: Path, call: Call, workdir: Path) -> N
                 "hydra.run.dir=scored")  # fmt: skip
     assert done.code == 0, done.err
     _check_posterior(workdir / "scored")
-
-
-@needs_two_cores
-def test_ranks_gather_it(dex: Path, call: Call, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    done = call(
-        "train", *TINY, "age_head=classification", "loss.lambda=0.5", "trainer.devices=2", "hydra.run.dir=run"
-    )
-    assert done.code == 0, done.err
-    _check_posterior(workdir / "run")
-    tables = [pd.read_csv(run / "predictions.csv") for run in (dex, workdir / "run")]
-    assert tables[0]["id"].tolist() == tables[1]["id"].tolist()
 
 
 def test_a_checkpoint_of_an_earlier_version(tiny_run: Path, call: Call, workdir: Path) -> None:
