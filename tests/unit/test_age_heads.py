@@ -17,19 +17,14 @@ from torch.nn import functional as F
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.types import LabelSpec
-from agegender.models.grid_head import GridHead, membership, surprise
-from agegender.models.head import AgeHead
+from agegender.models.grid_head import membership
 from agegender.models.heads.bins import BinsHead
 from agegender.models.heads.coral import coral_loss
 from agegender.models.heads.corn import log_posterior
 
-from ..heads import LABELS, QUANTILES, exactly, make_head
+from ..heads import LABELS, QUANTILES, exactly, grid_head, make_head, raw_of
 
-SMALL = LabelSpec(age_min=0, age_max=4, age_mean=2, age_std=1)
-"""Five whole years: sums that can be done by hand."""
 GRIDS = ["bins", "classification", "coral", "corn", "dldl", "mean_variance"]
-LIKELIHOODS = ["classification", "corn", "bins"]
-"""Heads whose loss is nothing but the likelihood of a label under the posterior."""
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in registry.names("age_head")),
     ("regression", {"loss": "l1"}),
@@ -38,16 +33,6 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("bins", {"edges": "learned"}),
     ("bins", {"edges": "uniform"}),
 ]
-
-
-def _grid(name: str, labels: LabelSpec = SMALL, **options: Any) -> GridHead:
-    return cast("GridHead", make_head(name, labels=labels, **options))
-
-
-def _raw(head: AgeHead, rows: int = 6, scale: float = 2.0) -> Tensor:
-    features = scale * torch.randn(rows, 4, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        return head(features)  # type: ignore[no-any-return]
 
 
 # published numbers
@@ -62,12 +47,12 @@ def test_coral_loss_is_that_of_coral_pytorch() -> None:
     rows = [coral_loss(logits[i : i + 1], levels[i : i + 1], known[:1]).item() for i in range(3)]
     assert rows == pytest.approx([0.5370, 0.8951, 0.6441], abs=1e-4)
     ages = exactly(2, 1, 4)
-    assert _grid("coral").loss(logits, ages).item() == pytest.approx(0.6920, abs=5e-5)
+    assert grid_head("coral").loss(logits, ages).item() == pytest.approx(0.6920, abs=5e-5)
 
 
 def test_corn_loss_is_that_of_coral_pytorch() -> None:
     """The examples in the docstring and the tests of its `corn_loss`, which divides by the 5 classes."""
-    head = _grid("corn")
+    head = grid_head("corn")
     torch.manual_seed(123)
     features = torch.rand(8, 99)
     logits = torch.nn.Linear(99, 4)(features)
@@ -81,8 +66,8 @@ def test_corn_loss_is_that_of_coral_pytorch() -> None:
 
 
 def test_dex_is_cross_entropy_and_the_expectation() -> None:
-    head = _grid("classification")
-    raw, ages = _raw(head), torch.tensor([0, 1, 2, 3, 4, 2])
+    head = grid_head("classification")
+    raw, ages = raw_of(head), torch.tensor([0, 1, 2, 3, 4, 2])
     assert torch.allclose(head.loss(raw, exactly(*ages.tolist())), F.cross_entropy(raw, ages))
     probabilities = raw.double().softmax(1).numpy()
     years = head.decode(raw).years_B.numpy()
@@ -90,8 +75,8 @@ def test_dex_is_cross_entropy_and_the_expectation() -> None:
 
 
 def test_a_fractional_age_is_shared_by_its_neighbours() -> None:
-    head = _grid("classification")
-    raw = _raw(head)[:1]
+    head = grid_head("classification")
+    raw = raw_of(head)[:1]
     log_p = raw.log_softmax(1)[0]
     expected = -(0.75 * log_p[1] + 0.25 * log_p[2])
     assert torch.allclose(head.loss(raw, exactly(1.25)), expected)
@@ -100,8 +85,8 @@ def test_a_fractional_age_is_shared_by_its_neighbours() -> None:
 
 
 def test_dldl_is_the_divergence_from_a_normal_and_the_error_of_the_mean() -> None:
-    head = _grid("dldl", sigma=1.5, expectation_weight=0.5)
-    raw = _raw(head)
+    head = grid_head("dldl", sigma=1.5, expectation_weight=0.5)
+    raw = raw_of(head)
     ages = [0, 1, 2, 3.25, 4, 2]
     labels = np.array([stats.norm.pdf(np.arange(5), age, 1.5) for age in ages])
     labels /= labels.sum(1, keepdims=True)
@@ -112,8 +97,8 @@ def test_dldl_is_the_divergence_from_a_normal_and_the_error_of_the_mean() -> Non
 
 
 def test_mean_variance_is_its_three_terms() -> None:
-    head = _grid("mean_variance", mean_weight=0.2, variance_weight=0.05)
-    raw, ages = _raw(head), torch.tensor([0, 1, 2, 3, 4, 2])
+    head = grid_head("mean_variance", mean_weight=0.2, variance_weight=0.05)
+    raw, ages = raw_of(head), torch.tensor([0, 1, 2, 3, 4, 2])
     p = raw.double().softmax(1)
     mean = p @ torch.arange(5.0, dtype=torch.float64)
     variance = p @ torch.arange(5.0, dtype=torch.float64).square() - mean**2
@@ -171,102 +156,7 @@ def test_the_loss_counts_years_to_the_power_it_says(name: str, options: dict[str
     assert losses[1].item() == pytest.approx(expected, rel=1e-4)
 
 
-# intervals
-
-
-def test_an_interval_has_the_likelihood_of_its_years() -> None:
-    head = _grid("classification")
-    raw = _raw(head)[:3]
-    p = raw.softmax(1)
-    expected = -torch.stack([p[0, 1:4].sum(), p[1, :].sum(), p[2, 4:].sum()]).log().mean()
-    loss = head.loss(raw, torch.tensor([[1.0, 3], [0, 4], [4, 90]]))  # the last one is open
-    assert torch.allclose(loss, expected)
-
-
-def test_corn_intervals_are_the_censored_hazard_likelihood() -> None:
-    head = _grid("corn")
-    raw = _raw(head)[:3]
-    f = raw.sigmoid()
-    inside = [
-        f[0, 0] * (1 - f[0, 1] * f[0, 2]),  # 1 to 2
-        1 - f[1, :3].prod(),  # 0 to 2
-        f[2, :3].prod(),  # 3 to 4, the last: no further question
-    ]
-    loss = head.loss(raw, torch.tensor([[1.0, 2], [0, 2], [3, 4]]))
-    assert torch.allclose(loss, -torch.stack(inside).log().mean())
-
-
-def test_coral_knows_nothing_of_the_levels_inside_an_interval() -> None:
-    head = _grid("coral")
-    raw = torch.tensor([[2.0, 1.0, -0.5, -3.0]])
-    expected = -(F.logsigmoid(raw[0, 0]) + F.logsigmoid(-raw[0, 3]))
-    assert torch.allclose(head.loss(raw, torch.tensor([[1.0, 3.0]])), expected)
-    soft = F.binary_cross_entropy_with_logits(raw[0], torch.tensor([1.0, 0.25, 0, 0]), reduction="sum")
-    assert torch.allclose(head.loss(raw, exactly(1.25)), soft)
-
-
-def test_a_gaussian_interval_is_its_mass_in_either_tail() -> None:
-    head = make_head("gaussian", min_std=1e-3)
-    raw = torch.tensor(
-        [[0.0, 0.0], [0.0, 2 * math.log(0.05)], [0.0, 2 * math.log(0.05)]]
-    )  # 20, 1 and 1 years
-    ages = torch.tensor([[20.0, 29.0], [70, 79], [3, 9]])
-    expected = []
-    for (low, high), std in zip(ages.tolist(), (20.0, 1.0, 1.0), strict=True):
-        sign = -1 if low > 45 else 1  # the tail that scipy is exact in
-        ends = sorted(sign * (end - 45) / std for end in (low - 0.5, high + 0.5))
-        above, below = stats.norm.logcdf(ends[1]), stats.norm.logcdf(ends[0])
-        expected.append(-(above + np.log1p(-np.exp(below - above))))
-    assert min(expected[1:]) > 270
-    losses = [head.loss(raw[i : i + 1], ages[i : i + 1]).item() for i in range(3)]
-    assert losses == pytest.approx(expected, rel=1e-3)
-
-
-@pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
-def test_regression_counts_the_distance_to_an_interval(loss: str) -> None:
-    head = make_head("regression", loss=loss, rescale=False)
-    raw = torch.tensor([[25.0], [33.0], [15.0]], requires_grad=True)
-    ages = torch.tensor([[20.0, 29.0]]).expand(3, -1)
-    value = head.loss(raw, ages)
-    assert torch.allclose(value, make_head("regression", loss=loss, rescale=False).loss(
-        torch.tensor([[0.0], [4.0], [5.0]]), exactly(0, 0, 0)))  # fmt: skip
-    (gradient,) = torch.autograd.grad(value, raw)
-    assert gradient.sign()[:, 0].tolist() == [0, 1, -1]
-
-
-@pytest.mark.parametrize("name", ["dldl", "mean_variance"])
-def test_the_mean_has_no_error_inside_an_interval(name: str) -> None:
-    weight = {"dldl": "expectation_weight", "mean_variance": "mean_weight"}[name]
-    heads = []
-    for value in (7.0, 0.0):
-        options: dict[str, Any] = {weight: value}
-        if name == "mean_variance":
-            options["variance_weight"] = 0.0
-        heads.append(_grid(name, **options))
-    raw = _raw(_grid(name))[:1]
-    years = float(_grid(name).decode(raw).years_B)
-    inside = torch.tensor([[math.floor(years), math.ceil(years)]])
-    outside = torch.tensor([[0.0, years - 0.5]]) if years > 1 else torch.tensor([[years + 0.5, 4.0]])
-    for ages, is_inside in ((inside, True), (outside, False)):
-        with_error, without = (head.loss(raw, ages) for head in heads)
-        censored = surprise(raw.log_softmax(1), torch.arange(5), ages).mean()
-        assert torch.allclose(without, censored)
-        assert torch.allclose(with_error, without) == is_inside
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_a_likelihood_is_that_of_the_posterior(name: str) -> None:
-    """Of an exact age and of an interval alike: the loss is minus the log of what the posterior says."""
-    head = _grid(name, LABELS)
-    raw = _raw(head)
-    p = head.decode(raw).posterior_BA
-    assert p is not None
-    rows = torch.arange(6)
-    ages = torch.tensor([3, 20, 29, 33, 70, 118])
-    assert torch.allclose(head.loss(raw, exactly(*ages.tolist())), -p[rows, ages].log().mean(), rtol=1e-4)
-    spans = torch.stack([ages - 3, ages + 2], 1)
-    expected = -torch.stack([p[i, low : high + 1].sum() for i, (low, high) in enumerate(spans)]).log().mean()
-    assert torch.allclose(head.loss(raw, spans.float()), expected, rtol=1e-4)
+# gradients
 
 
 @pytest.mark.parametrize(("name", "options"), [each for each in VARIANTS if "beta" not in each[1]], ids=str)
@@ -310,7 +200,7 @@ def test_gradients_are_finite_however_wrong_the_answer(
 
 @pytest.mark.parametrize("name", ["coral", "corn"])
 def test_older_than_k_is_less_likely_than_older_than_k_less_1(name: str) -> None:
-    head = _grid(name, LABELS)
+    head = grid_head(name, LABELS)
     if name == "coral":
         optimizer = torch.optim.SGD(head.parameters(), lr=1.0)  # far from where it began
         for _ in range(5):
@@ -318,7 +208,7 @@ def test_older_than_k_is_less_likely_than_older_than_k_less_1(name: str) -> None
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    raw = _raw(head, 50, scale=5.0)
+    raw = raw_of(head, 50, scale=5.0)
     above = raw.sigmoid() if name == "coral" else F.logsigmoid(raw).cumsum(1).exp()
     assert (above.diff(dim=1) <= 1e-6).all()
     posterior = head.posterior(raw)
@@ -337,7 +227,7 @@ def test_mean_median_and_deviation_are_numpys() -> None:
     drawn = [np.repeat(np.arange(5), (row * 100).round().int().numpy()) for row in chances]
     raw = chances.log()
     for decode, function in (("mean", np.mean), ("median", np.median)):
-        estimate = _grid("classification", decode=decode).decode(raw)
+        estimate = grid_head("classification", decode=decode).decode(raw)
         assert estimate.std_B is not None
         assert estimate.years_B.tolist() == pytest.approx([function(row) for row in drawn], abs=1e-5)
         assert estimate.std_B.tolist() == pytest.approx([row.std() for row in drawn], abs=1e-5)
@@ -346,7 +236,7 @@ def test_mean_median_and_deviation_are_numpys() -> None:
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_range_of_its_own(name: str) -> None:
     labels = LabelSpec(age_min=15, age_max=80.5, age_mean=40, age_std=15)
-    head = _grid(name, labels, age_range=[9.5, 90])
+    head = grid_head(name, labels, age_range=[9.5, 90])
     assert head.ages_A.tolist() == list(range(9, 91))
     raw = 100 * torch.randn(20, head(torch.zeros(1, 4)).shape[1], generator=torch.Generator().manual_seed(0))
     if name == "coral":
@@ -354,7 +244,7 @@ def test_a_range_of_its_own(name: str) -> None:
     estimate = head.decode(raw)
     assert estimate.years_B.min() >= 15
     assert estimate.years_B.max() <= 80.5
-    assert _grid(name, labels).ages_A.tolist() == list(range(15, 82))
+    assert grid_head(name, labels).ages_A.tolist() == list(range(15, 82))
 
 
 def test_a_range_must_rise() -> None:

@@ -158,7 +158,7 @@ def _gender_loss(loss: LossOptions, dataset: Dataset) -> GenderLoss:
     weights = loss.class_weights
     if weights == "balanced":  # of mean 1 over the train part's faces
         genders = dataset.faces.loc[dataset.part("train"), "gender"]
-        counts = [max((genders == name).sum(), 1) for name in GENDERS]
+        counts = [max(int((genders == name).sum()), 1) for name in GENDERS]
         weights = [sum(counts) / (len(counts) * count) for count in counts]
     return GenderLoss(
         loss.label_smoothing, None if weights is None else (weights[0], weights[1]), loss.focal_gamma
