@@ -13,6 +13,8 @@ from agegender.models.backbone import Backbone
 from agegender.models.head import AgeHead
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
+from ..heads import exactly, make_head
+
 LABELS = LabelSpec(age_min=0, age_max=120, age_mean=33.3, age_std=19.9)
 SIZE = 32
 
@@ -30,7 +32,7 @@ def _network(model: str, age_head: str = "regression", size: int = SIZE) -> AgeG
 
 
 def test_how_many_components_there_are() -> None:
-    assert [len(registry.names(kind)) for kind in ("model", "age_head")] == [3, 1]
+    assert [len(registry.names(kind)) for kind in ("model", "age_head")] == [3, 8]
 
 
 @pytest.mark.parametrize("model", registry.names("model"))
@@ -68,9 +70,7 @@ class TestBackbone:
     def test_every_parameter_gets_a_finite_gradient(self, model: str) -> None:
         network = _network(model).train()
         outputs = network(torch.randn(4, 3, SIZE, SIZE))
-        loss = network.age_head.loss(
-            outputs.age_BK, torch.tensor([1.0, 20.0, 50.0, 90.0])[:, None].expand(-1, 2)
-        )
+        loss = network.age_head.loss(outputs.age_BK, exactly(1, 20, 50, 90))
         loss = loss + network.gender_head.loss(outputs.gender_B2, torch.tensor([0, 1, 0, 1]))
         loss.backward()
         for name, parameter in network.named_parameters():
@@ -129,22 +129,78 @@ class TestAgeHead:
     def test_decodes_to_years_in_range(self, name: str) -> None:
         head = _network("scratch_cnn", name).age_head
         assert isinstance(head, AgeHead)
-        raw_BK = head(torch.randn(8, 256) * 1000)
-        years_B = head.decode(raw_BK).years_B
-        assert years_B.shape == (8,)
-        assert years_B.min() >= 0
-        assert years_B.max() <= 120
+        for faces in (1, 8):
+            estimate = head.decode(head(torch.randn(faces, 256) * 1000))
+            assert estimate.years_B.shape == (faces,)
+            assert estimate.years_B.min() >= 0
+            assert estimate.years_B.max() <= 120
+            if estimate.std_B is not None:
+                assert estimate.std_B.shape == (faces,)
+                assert estimate.std_B.isfinite().all()
 
-    def test_loss_is_a_scalar_that_falls_with_training(self, name: str) -> None:
-        head = _network("scratch_cnn", name).age_head
-        features_BF, age_B2 = torch.randn(16, 256), torch.linspace(1, 90, 16)[:, None].expand(-1, 2)
+    def test_a_posterior_is_what_the_estimate_follows_from(self, name: str) -> None:
+        head = make_head(name, num_features=8)
+        estimate = head.decode(head(3 * torch.randn(16, 8)))
+        assert (head.ages_A is None) == (estimate.posterior_BA is None)
+        if head.ages_A is None or estimate.posterior_BA is None:
+            return
+        assert estimate.posterior_BA.shape == (16, len(head.ages_A))
+        assert (estimate.posterior_BA >= 0).all()
+        assert torch.allclose(estimate.posterior_BA.sum(1), torch.ones(16))
+        p_BA, ages_A = estimate.posterior_BA.double(), head.ages_A.double()
+        mean_B = p_BA @ ages_A
+        assert torch.allclose(estimate.years_B.double(), mean_B, atol=1e-3)
+        assert estimate.std_B is not None
+        variance_B = p_BA @ ages_A.square() - mean_B.square()
+        assert torch.allclose(estimate.std_B.double(), variance_B.sqrt(), atol=1e-2)
+
+    @pytest.mark.parametrize("width", [0, 9])
+    def test_loss_is_a_scalar_that_falls_with_training(self, name: str, width: int) -> None:
+        """On exact labels, and on intervals, of which the last is open; answers then lie near or inside."""
+        torch.manual_seed(0)
+        head = make_head(name, num_features=64)
+        features_BF = torch.nn.functional.normalize(torch.randn(16, 64))
+        low_B = torch.linspace(1, 90, 16).round()
+        age_B2 = torch.stack([low_B, low_B + width], 1)
+        age_B2[-1, 1] += 1000 * width
         optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
         losses = []
-        for _ in range(30):
+        for _ in range(100):
             loss = head.loss(head(features_BF), age_B2)
             assert loss.shape == ()
             optimizer.zero_grad()
             loss.backward()
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
             optimizer.step()
             losses.append(loss.item())
         assert losses[-1] < 0.5 * losses[0]
+        years_B = head.decode(head(features_BF)).years_B.detach()
+        assert (years_B - years_B.clamp(age_B2[:, 0], age_B2[:, 1])).abs().mean() < 4
+
+    def test_its_loss_is_a_mean_over_faces(self, name: str) -> None:
+        """So that the parts of a step add up."""
+        head = make_head(name, num_features=8)
+        raw_BK = head(torch.randn(12, 8))
+        low_B = torch.linspace(0, 100, 12)
+        age_B2 = torch.stack([low_B, low_B + 5 * (torch.arange(12) % 2)], 1)
+        parts = [len(rows) / 12 * head.loss(raw_BK[rows], age_B2[rows]) for rows in torch.arange(12).split(5)]
+        assert torch.allclose(torch.stack(parts).sum(), head.loss(raw_BK, age_B2), rtol=1e-4)
+
+    def test_state_dict_round_trip(self, name: str) -> None:
+        """Between heads of the same labels: what follows from these is not in it."""
+        first, second = make_head(name, num_features=8), make_head(name, num_features=8)
+        with torch.no_grad():
+            for parameter in second.parameters():
+                parameter.add_(0.5)
+        second.load_state_dict(first.state_dict())
+        assert set(first.state_dict()) == {key for key, _ in first.named_parameters()}
+        features_BF = torch.randn(4, 8)
+        estimates = [head.decode(head(features_BF)) for head in (first, second)]
+        assert torch.equal(estimates[0].years_B, estimates[1].years_B)
+
+    def test_the_loss_is_the_same_under_autocast(self, name: str) -> None:
+        head = make_head(name, num_features=8)
+        raw_BK, age_B2 = head(torch.randn(12, 8)), torch.tensor([[20.0, 29.0]]).expand(12, -1)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = head.loss(raw_BK, age_B2)
+        assert torch.allclose(loss, head.loss(raw_BK, age_B2), rtol=1e-6)

@@ -13,7 +13,9 @@ EXPECTED = {
     "data": ["csv", "fairface", "mixed", "synthetic", "utkface"],
     "split": ["column", "dedup", "dedup5", "random"],
     "model": ["resnet34", "scratch_cnn", "scratch_cnn_v2"],
-    "age_head": ["regression"],
+    "age_head": [
+        "bins", "classification", "coral", "corn", "dldl", "gaussian", "mean_variance", "regression",
+    ],
     "balancer": [
         "age_only", "aligned_mtl", "cagrad", "dwa", "famo", "fixed", "gender_only", "gradnorm", "gradvac",
         "imtl_g", "imtl_l", "mgda", "nash_mtl", "pcgrad", "rlw", "stch", "uncertainty", "upgrad",
@@ -38,7 +40,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 46
+    assert composed == 53
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,10 @@ def test_specs_survive_json() -> None:
     assert InputSpec.from_dict(spec.to_dict()) == spec
     label = LabelSpec(0, 120, 33.3, 19.9)
     assert LabelSpec.from_dict(label.to_dict()) == label
+    label = replace(label, age_quantiles=(1.0, 30.5, 99.0))
+    assert LabelSpec.from_dict(json.loads(json.dumps(label.to_dict()))) == label
+    earlier = {key: value for key, value in label.to_dict().items() if key != "age_quantiles"}
+    assert LabelSpec.from_dict(earlier) == LabelSpec(0, 120, 33.3, 19.9)
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:

@@ -191,7 +191,7 @@ def test_losses_of_mixed_labels_are_mixtures_of_losses() -> None:
 
 
 def test_the_step_takes_the_mixed_labels() -> None:
-    options = RegressionHead.Options(name="regression", rescale=False)
+    options = RegressionHead.Options(name="regression", loss="mse", huber_delta=5.0, rescale=False)
     head = RegressionHead(options, 4, LabelSpec(0, 99, 30, 20))
     heads = SimpleNamespace(age_head=head, gender_head=GenderHead(4))
     outputs = Outputs(torch.full((40, 1), 30.0), torch.tensor([[1.0, -0.5]]).repeat(40, 1))

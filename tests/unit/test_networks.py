@@ -111,19 +111,23 @@ def test_a_scratch_network_has_no_imagenet_weights() -> None:
         ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights="imagenet"))
 
 
+def _regression(rescale: bool) -> RegressionHead.Options:
+    return RegressionHead.Options(name="regression", loss="mse", huber_delta=5.0, rescale=rescale)
+
+
 @pytest.mark.parametrize("rescale", [True, False])
 def test_regression_loss_is_the_mean_squared_error_in_years(rescale: bool) -> None:
-    head = RegressionHead(RegressionHead.Options(name="regression", rescale=rescale), 4, LABELS)
+    head = RegressionHead(_regression(rescale=rescale), 4, LABELS)
     raw_B1 = torch.tensor([[0.5], [-0.25]])
     years = torch.tensor([40.0, 25.0]) if rescale else torch.tensor([0.5, -0.25])
     age_B = torch.tensor([42.0, 20.0])
-    assert torch.allclose(head.loss(raw_B1, age_B[:, None].expand(-1, 2)), (years - age_B).square().mean())
+    assert torch.allclose(head.loss(raw_B1, torch.stack([age_B, age_B], 1)), (years - age_B).square().mean())
     assert torch.allclose(head.decode(raw_B1).years_B, years.clamp(0, 120))
 
 
 def test_with_rescale_training_starts_near_the_constant_predictor() -> None:
     torch.manual_seed(0)
-    head = RegressionHead(RegressionHead.Options(name="regression", rescale=True), 256, LABELS)
+    head = RegressionHead(_regression(rescale=True), 256, LABELS)
     with torch.no_grad():
         years = head.decode(head(torch.zeros(1, 256))).years_B
     assert abs(float(years) - LABELS.age_mean) < 0.1 * LABELS.age_std

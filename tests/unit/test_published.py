@@ -25,7 +25,9 @@ def test_what_all_three_share(number: int) -> None:
     assert recipe["split"] == {"name": "random", "seed": 42, "test_size": 0.2, **honest}
     assert recipe["trainer"]["monitor"] == "age_rmse"
     assert recipe["trainer"]["max_steps"] is None
-    assert recipe["age_head"] == {"name": "regression", "rescale": False}
+    assert recipe["age_head"] == {
+        "name": "regression", "loss": "mse", "huber_delta": 5.0, "rescale": False,
+    }  # fmt: skip
     assert recipe["balancer"] == {"name": "fixed", "diagnose_every": 20}
     assert recipe["loss"]["age_unit"] == "years"
     assert recipe["schedule"]["optimizer"] == "adam"

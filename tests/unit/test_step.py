@@ -305,9 +305,10 @@ def test_the_unit_of_ages_is_lambdas_unit() -> None:
     """lambda=50 of years squared is 50 / std^2 of standard deviations, at 1 / std^2 of the gradient."""
     head = _network().age_head
     std = head.label_spec.age_std
-    years = loss_scales(LossOptions(lambda_=50.0, age_unit="years"), head)
+    plain = LossOptions(lambda_=50.0, age_unit="years", label_smoothing=0, class_weights=None, focal_gamma=0)
+    years = loss_scales(plain, head)
     assert years == [1.0, 50.0]
-    stds = loss_scales(LossOptions(lambda_=50.0 / std**2, age_unit="std"), head)
+    stds = loss_scales(plain.model_copy(update={"lambda_": 50.0 / std**2, "age_unit": "std"}), head)
     assert np.multiply(stds, std**2) == pytest.approx(years)
     assert pytest.approx(0.13, abs=0.005) == 50.0 / 19.9**2  # UTKFace
     gradients = []

@@ -42,7 +42,7 @@ def execute(plan: Plan[PredictConfig]) -> int:
     tables, rejections = [], []
     for chunk, images_NHWC, rejected in read_chunks(photos, predictor.input_spec.size):
         faces = chunk.reset_index(drop=True).reindex(columns=list(COLUMNS))
-        predicted = predictor.predict(faces, images_NHWC)
+        predicted = predictor.predict(faces, images_NHWC).columns
         tables.append(faces.drop(columns=predicted.columns).join(predicted)[list(COLUMNS)])
         rejections.append(rejected)
     table, rejected = pd.concat(tables, ignore_index=True), pd.concat(rejections, ignore_index=True)

@@ -7,9 +7,9 @@ without a default here must therefore be in the YAML.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 
 class Options(BaseModel):
@@ -122,6 +122,27 @@ class ModelOptions(Component):
 
 class AgeHeadOptions(Component):
     """Settings that every age head shares."""
+
+
+class GridHeadOptions(AgeHeadOptions):
+    """Settings of every age head that gives a probability to each whole year."""
+
+    age_range: list[Annotated[float, Field(ge=0, le=150)]] | None = Field(
+        min_length=2,
+        max_length=2,
+        description="[low, high] in years, between which each gets a probability; null: data.age_min to "
+        "data.age_max",
+    )
+    decode: Literal["mean", "median"] = Field(
+        description="the posterior's mean, best for the RMSE, or its median, best for the MAE"
+    )
+
+    @model_validator(mode="after")
+    def _range_rises(self) -> Self:
+        if self.age_range is not None and self.age_range[0] >= self.age_range[1]:
+            low, high = self.age_range
+            raise ValueError(f"age_range=[{low:g}, {high:g}]: the first must be below the second")
+        return self
 
 
 class BalancerOptions(Component):

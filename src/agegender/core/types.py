@@ -37,18 +37,21 @@ class InputSpec:
 class LabelSpec:
     """What the labels of a training set were, in years; predictions are clipped to its age range.
 
-    `age_mean` and `age_std` come from the training part alone (0 and 1 where no age is known).
+    `age_mean` and `age_std` come from the training part alone (0 and 1 where no age is known), as do
+    `age_quantiles`, its percentiles 0 to 100 (empty where no age is known, or from an earlier version).
     """
 
     age_min: float
     age_max: float
     age_mean: float
     age_std: float
+    age_quantiles: tuple[float, ...] = ()
     genders: tuple[str, ...] = GENDERS
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "genders": list(self.genders)}
+        return {**asdict(self), "age_quantiles": list(self.age_quantiles), "genders": list(self.genders)}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> LabelSpec:
-        return cls(**{**value, "genders": tuple(value["genders"])})
+        quantiles = tuple(value.get("age_quantiles", ()))
+        return cls(**{**value, "age_quantiles": quantiles, "genders": tuple(value["genders"])})

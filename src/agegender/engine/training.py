@@ -5,20 +5,20 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import numpy as np
-import pandas as pd
 import torch
 
 from agegender.config.schema import TrainConfig
 from agegender.data.dataset import Dataset
 from agegender.engine.checkpoint import BEST, load_best
 from agegender.engine.fit import Fit
-from agegender.engine.parts import Parts, build_parts, train_genders
-from agegender.engine.predict import predict, predictions_table
+from agegender.engine.labels import train_genders
+from agegender.engine.parts import Parts, build_parts
+from agegender.engine.predict import Predicted, predict, write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
+from agegender.engine.step import loss_scales
 from agegender.engine.watch import Watch, unwatched
-from agegender.evaluation.table import write_predictions
 
 _PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
 
@@ -66,12 +66,32 @@ def _introduce(parts: Parts, display: Display) -> None:
         display.warn(
             f"balancer={config.balancer.name} does not heed loss.lambda: it undoes whatever weight a task has"
         )
+    else:
+        _weigh(parts, display)
     if parts.ranks.size > 1 and _norms_per_rank(network):
         display.warn(
             f"batch normalisation on {parts.ranks.size} CPU ranks: the statistics are each rank's own"
         )
     if len(train_genders(dataset)) == 1:
         display.warn("one gender only in train: the gender head stays untrained (loss.lambda=0)")
+
+
+def _weigh(parts: Parts, display: Display) -> None:
+    """Warn of a lambda that drowns the age loss: 50 is an eighth of UTKFace's variance in years squared."""
+    config, network, head = parts.config, parts.network, parts.network.age_head
+    ages = torch.tensor(head.label_spec.age_quantiles, device=parts.fabric.device)
+    if not len(ages):
+        return
+    with torch.no_grad():  # no features: what a constant predictor has
+        raw_BK = head(torch.zeros(len(ages), network.backbone.num_features, device=ages.device))
+        age_loss = float(head.loss(raw_BK, ages[:, None].expand(-1, 2)))
+    alike = age_loss * loss_scales(config.loss, head)[0] / 8
+    if config.loss.lambda_ > 10 * alike:
+        display.warn(
+            f"loss.lambda={config.loss.lambda_:g} leaves age little say: the loss of "
+            f"age_head={config.age_head.name} begins near {8 * alike:.2g}; {alike:.2g} weighs gender as 50 "
+            "does beside years squared (docs/heads.md)"
+        )
 
 
 def _norms_per_rank(network: torch.nn.Module) -> bool:
@@ -90,7 +110,6 @@ def _predict(parts: Parts, run: RunDirectory) -> None:
     network.load_state_dict(ranks.broadcast(best))
     rows = np.concatenate([dataset.part(part) for part in ("val", "cal", "test")])
     mine = predict(network, parts.batches.in_order(rows), nullcontext())
-    predicted = pd.concat(ranks.gather(mine), ignore_index=True)
+    predicted = Predicted.join(ranks.gather(mine))
     if run.is_writer:
-        table = predictions_table(dataset.faces.iloc[rows], predicted)
-        write_predictions(table, run.path / "predictions.csv")
+        write_predicted(run.path, dataset.faces.iloc[rows], predicted)

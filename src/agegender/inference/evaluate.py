@@ -11,11 +11,10 @@ import pandas as pd
 from agegender.config.schema import EvaluateConfig
 from agegender.core.errors import UserError
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
-from agegender.engine.predict import predictions_table
+from agegender.engine.predict import write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
-from agegender.evaluation.table import write_predictions
 from agegender.inference.predictor import Predictor
 
 _FITTED = ("train", "val")
@@ -47,8 +46,7 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
         raise UserError("faces=unseen: the run was trained or chosen on every face of this source")
     dataset = dataset.keep(keep, note=_note(int(seen.sum()), config.faces))
     dataset.write(run.path)
-    table = predictions_table(dataset.faces, predictor.predict(dataset.faces, dataset.samples))
-    write_predictions(table, run.path / "predictions.csv")
+    write_predicted(run.path, dataset.faces, predictor.predict(dataset.faces, dataset.samples))
 
 
 def _is_seen(faces: pd.DataFrame, fitted: pd.DataFrame) -> npt.NDArray[np.bool_]:

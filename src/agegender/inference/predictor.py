@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agegender.config.compose import validate
+from agegender.config.compose import conf_dir, validate
 from agegender.config.schema import AgeHeadConfig, ModelConfig
 from agegender.core.errors import UserError
+from agegender.core.files import read_yaml
 from agegender.core.types import InputSpec
 from agegender.data.batches import Batches
 from agegender.data.samples.load import Samples
 from agegender.engine.checkpoint import Checkpoint, load_best
 from agegender.engine.device import make_fabric
-from agegender.engine.predict import predict
+from agegender.engine.predict import Predicted, predict
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 
@@ -35,8 +37,8 @@ class Predictor:
     def input_spec(self) -> InputSpec:
         return self.checkpoint.input_spec
 
-    def predict(self, faces: pd.DataFrame, samples: Samples | np.ndarray) -> pd.DataFrame:
-        """Predicted columns for uint8 RGB images (N, size, size, 3); `faces` has a manifest's columns."""
+    def predict(self, faces: pd.DataFrame, samples: Samples | np.ndarray) -> Predicted:
+        """What the network says of uint8 RGB images (N, size, size, 3); `faces` has a manifest's columns."""
         batches = Batches(faces, samples, self.input_spec, self._batch_size, self._fabric.device)
         return predict(self._network, batches.in_order(np.arange(len(samples))), self._fabric.autocast())
 
@@ -44,7 +46,7 @@ class Predictor:
 def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
     """The network of a checkpoint, from its own configuration; initial weights are not fetched again."""
     model = validate(ModelConfig, {"model": {**checkpoint.config["model"], "weights": None}}).model
-    age_head = validate(AgeHeadConfig, {"age_head": checkpoint.config["age_head"]}).age_head
+    age_head = validate(AgeHeadConfig, {"age_head": _with_new_keys(checkpoint.config["age_head"])}).age_head
     backbone = build_backbone(model, checkpoint.input_spec.size)
     backbone.input_spec = checkpoint.input_spec
     network = build_network(backbone, age_head, checkpoint.label_spec)
@@ -56,3 +58,9 @@ def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
             f"({' '.join(str(error).split())[:160]})"
         ) from error
     return network
+
+
+def _with_new_keys(age_head: dict[str, Any]) -> dict[str, Any]:
+    """An age head's settings; keys that an earlier version did not know have the defaults of today."""
+    defaults = conf_dir() / "age_head" / f"{age_head['name']}.yaml"
+    return {**(read_yaml(defaults) if defaults.is_file() else {}), **age_head}

@@ -1,6 +1,8 @@
-"""Gender as annotated: two logits in the order of `GENDERS`, cross entropy."""
+"""Gender as annotated: two logits in the order of `GENDERS`, and their loss."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,23 +11,53 @@ from torch.nn import functional as F
 from agegender.core.types import GENDERS
 
 
+@dataclass(frozen=True)
+class GenderLoss:
+    """Cross entropy, mean over faces; smoothed, weighed and focused where that is asked for.
+
+    Labels are class numbers or, of mixed faces, P(female). With t the label shared out over both genders
+    (Szegedy et al., CVPR 2016), w the classes' weights and p what the network says, a face's loss is
+    -sum_c w_c t_c (1 - p_c)^gamma log p_c (focal loss: Lin et al., ICCV 2017). The mean is over faces, not
+    over weights, so that the parts of a step add up.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, float] | None = None
+    focal_gamma: float = 0.0
+
+    def __call__(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
+        if gender_B.is_floating_point():
+            # mixed faces: the order is that of GENDERS
+            gender_B = torch.stack([gender_B, 1 - gender_B], dim=1)
+        if self == GenderLoss():
+            return F.cross_entropy(logits_B2, gender_B)
+        target_B2 = gender_B if gender_B.ndim == 2 else F.one_hot(gender_B, len(GENDERS)).to(logits_B2.dtype)
+        target_B2 = target_B2 * (1 - self.label_smoothing) + self.label_smoothing / len(GENDERS)
+        if self.class_weights is not None:
+            target_B2 = torch.stack(
+                [w * t_B for w, t_B in zip(self.class_weights, target_B2.unbind(1), strict=True)], dim=1
+            )
+        log_p_B2 = logits_B2.log_softmax(1)
+        # of two classes, 1 - p is the other's p: whose log has a gradient even where p is 1
+        focus_B2 = (self.focal_gamma * log_p_B2.flip(1)).exp()
+        return -(target_B2 * focus_B2 * log_p_B2).sum(1).mean()
+
+
 class GenderHead(nn.Module):
-    """Linear(features, 2) with cross entropy."""
+    """Linear(features, 2) with cross entropy, or the loss that is put in its place."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.linear = nn.Linear(num_features, len(GENDERS))
+        self.criterion = GenderLoss()
 
     def forward(self, features_BF: Tensor) -> Tensor:
         logits_B2: Tensor = self.linear(features_BF)
         return logits_B2
 
     def loss(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
-        """Mean cross entropy; `gender_B` holds class numbers, or P(female) as floats, every one known."""
-        if gender_B.is_floating_point():
-            # mixed faces: the order is that of GENDERS
-            gender_B = torch.stack([gender_B, 1 - gender_B], dim=1)
-        return F.cross_entropy(logits_B2.float(), gender_B)
+        """Mean loss; `gender_B` holds class numbers, or P(female) as floats, every one known."""
+        return self.criterion(logits_B2.float(), gender_B)
 
     def decode(self, logits_B2: Tensor) -> Tensor:
         """P(female), (B,)."""

@@ -1,6 +1,8 @@
-"""Age as one number with the mean squared error: the published head."""
+"""Age as one number: with the mean squared error, the published head."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -9,27 +11,33 @@ from torch.nn import functional as F
 from agegender.config.options import AgeHeadOptions
 from agegender.core.registry import register
 from agegender.core.types import LabelSpec
-from agegender.models.head import AgeEstimate, AgeHead
+from agegender.models.head import AgeEstimate, AgeHead, nearest
 
 
 @register("age_head", "regression")
 class RegressionHead(AgeHead):
-    """Linear(features, 1); loss in years squared.
+    """Linear(features, 1); loss in years squared (`mse`, `huber`) or years (`l1`).
 
     With `rescale` the raw output counts standard deviations about the training labels' mean, so that
-    training starts from the constant predictor instead of from age 0; the loss stays in years squared.
+    training starts from the constant predictor instead of from age 0; the loss stays in years. The error
+    to an interval is the distance to it. Huber, 1964: e^2 / 2 up to delta years, from there on
+    delta * (|e| - delta / 2).
     """
 
     class Options(AgeHeadOptions):
         """Settings of the regression head."""
 
+        loss: Literal["mse", "l1", "huber"] = Field(description="squared, absolute, or Huber's error")
+        huber_delta: float = Field(
+            gt=0, le=150, description="loss=huber: years; larger errors count linearly"
+        )
         rescale: bool = Field(description="start from the training labels' mean and standard deviation")
-
-    years_power = 2
 
     def __init__(self, options: Options, num_features: int, label_spec: LabelSpec) -> None:
         super().__init__(label_spec)
         self.linear = nn.Linear(num_features, 1)
+        self.years_power = 1 if options.loss == "l1" else 2
+        self._options = options
         self._mean = label_spec.age_mean if options.rescale else 0.0
         self._std = label_spec.age_std if options.rescale else 1.0
 
@@ -38,11 +46,16 @@ class RegressionHead(AgeHead):
         return raw_B1
 
     def _years(self, raw_B1: Tensor) -> Tensor:
-        return raw_B1.float()[:, 0] * self._std + self._mean
+        return raw_B1[:, 0] * self._std + self._mean
 
     def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
         years_B = self._years(raw_BK)
-        return F.mse_loss(years_B, years_B.detach().clamp(age_B2[:, 0], age_B2[:, 1]))
+        target_B = nearest(years_B, age_B2)
+        if self._options.loss == "l1":
+            return F.l1_loss(years_B, target_B)
+        if self._options.loss == "huber":
+            return F.huber_loss(years_B, target_B, delta=self._options.huber_delta)
+        return F.mse_loss(years_B, target_B)
 
     def decode(self, raw_BK: Tensor) -> AgeEstimate:
-        return AgeEstimate(self._years(raw_BK).clamp(self.label_spec.age_min, self.label_spec.age_max))
+        return AgeEstimate(self.in_label_range(self._years(raw_BK)))

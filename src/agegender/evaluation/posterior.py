@@ -1,0 +1,27 @@
+"""The posteriors over the years that stand behind a predictions table: posterior.npz."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agegender.core.files import atomic
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Probability of each whole year, a row a face."""
+
+    ages_A: np.ndarray
+    """Years, whole numbers."""
+    posterior_NA: np.ndarray
+    """float32; rows sum to 1."""
+
+
+def write_posterior(ids: Sequence[str], posterior: Posterior, path: Path) -> None:
+    """Write `id` (N,) as text, `ages` (A,) in years and `posterior` (N, A) float32, in the order of `ids`."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, id=np.asarray(ids, dtype=str), ages=posterior.ages_A, posterior=posterior.posterior_NA)
