@@ -16,7 +16,7 @@ from agegender.config.schema import TrainConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.seeding import seed_torch, stream
-from agegender.core.types import LabelSpec
+from agegender.core.types import InputSpec, LabelSpec
 from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
 from agegender.data.manifest import age_target
@@ -58,8 +58,8 @@ class Parts:
         }
 
 
-def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
-    """Build everything; `read` gives the faces at a side in pixels.
+def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Parts:
+    """Build everything; `read` gives the faces as the backbone wants them.
 
     The weights are drawn from the seed. Raises UserError for what is wrong before training.
     """
@@ -71,7 +71,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
     with ranks.first_first():  # the others find the faces in the cache
-        dataset = read(backbone.input_spec.size)
+        dataset = read(backbone.input_spec)
     network = build_network(backbone, config.age_head, _label_spec(config, dataset))
     for phase in config.schedule.phases.values():
         network.trainable_names(phase.trainable)  # whether its patterns fit is better known before training
