@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -38,6 +39,8 @@ class Backbone(nn.Module):
     pool_modules: tuple[str, ...] = ()
     """Dotted names of the modules that only its own pool needs."""
 
+    library: ClassVar[str] = "agegender"
+    """What it comes from."""
     loaded: Loaded | None = None
     """What it took from `model.weights`."""
 
@@ -45,6 +48,10 @@ class Backbone(nn.Module):
         super().__init__()
         self.attention = nn.ModuleList()
         self.pooling: nn.Module | None = None
+
+    def has_weights_at_hand(self) -> bool | None:
+        """Whether the weights that `imagenet` means are on this machine; None where there are none."""
+        return None
 
     def embed(self, images_BCHW: Tensor) -> Tensor:
         """What comes in front of the first stage."""

@@ -14,13 +14,17 @@ from agegender.core.torchvision_shim import import_torchvision
 _FILE = "model.safetensors"
 
 
+class NeedsTimm(UserError):  # noqa: N818
+    """timm is not installed."""
+
+
 def import_timm() -> ModuleType:
-    """timm, which imports torchvision; UserError with an install hint where it is missing."""
+    """timm, which imports torchvision; NeedsTimm where it is missing."""
     import_torchvision("models")
     try:
         return importlib.import_module("timm")
     except ModuleNotFoundError:
-        raise UserError("model: this needs timm: pip install 'agegender[timm]'") from None
+        raise NeedsTimm("this model or its weights need timm: pip install 'agegender[timm]'") from None
 
 
 def fetch_from_hub(repository: str, weights: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

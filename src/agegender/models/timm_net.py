@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from agegender.core.errors import UserError
 from agegender.models.backbone import Backbone
-from agegender.models.hub import fetch_from_hub, import_timm
+from agegender.models.hub import fetch_from_hub, import_timm, is_in_cache
 from agegender.models.preprocessing import spec_of
 from agegender.models.weights import Fetched, State, fetch_weights, load_weights
 
@@ -41,9 +41,11 @@ class TimmNet(Backbone):
     that takes no images of this size, or says no features.
     """
 
+    library = "timm"
+
     def __init__(self, entry: str, weights: str | Path | None, image_size: int | None = None) -> None:
         super().__init__()
-        published = published_words(entry)
+        self._published = published = published_words(entry)
         fetched = fetch_weights(weights, partial(_fetch_published, entry, published))
         self.input_spec = spec_of({**published, **(fetched.preprocessing if fetched else {})}, image_size)
         size = self.input_spec.size
@@ -51,6 +53,10 @@ class TimmNet(Backbone):
             self._declare(entry, _create(entry, size))
         self.net: Any = _create(entry, size)
         self.loaded = load_weights(self.net, fetched, self._adapt)
+
+    def has_weights_at_hand(self) -> bool | None:
+        repository = self._published.get("hf_hub_id")
+        return is_in_cache(repository) if repository else None
 
     def _declare(self, entry: str, net: Any) -> None:
         shape, features_shape = _shapes(entry, net, self.input_spec.size)

@@ -29,6 +29,7 @@ class TorchvisionNet(Backbone):
 
         min_image_size: ClassVar[int] = 32
 
+    library = "torchvision"
     entry: ClassVar[str]
     classifier: ClassVar[str] = "classifier"
     """What does not belong to the backbone."""
@@ -47,10 +48,8 @@ class TorchvisionNet(Backbone):
         """torchvision's entry of the weights that `imagenet` means."""
         return import_torchvision("models").get_model_weights(cls.entry).DEFAULT
 
-    @classmethod
-    def is_at_hand(cls) -> bool:
-        """Whether those weights are on this machine."""
-        return _place(cls.published()).is_file()
+    def has_weights_at_hand(self) -> bool:
+        return _place(self.published()).is_file()
 
     def build(self) -> nn.Module:
         """The whole network with random weights."""
