@@ -13,7 +13,7 @@ from agegender.config.schema import AnyModel
 class ModelsConfig(Options):
     """Everything `agegender-models` needs."""
 
-    model: AnyModel | None
+    model: AnyModel | None = Field(description="one backbone alone; null: all of them")
     timm: Annotated[str, Field(min_length=1)] | None = Field(
         description="names of timm in place of ours, with * for any characters"
     )

@@ -48,8 +48,13 @@ class TorchvisionNet(Backbone):
         """torchvision's entry of the weights that `imagenet` means."""
         return import_torchvision("models").get_model_weights(cls.entry).DEFAULT
 
+    @classmethod
+    def place(cls) -> Path:
+        """Where torchvision keeps those weights."""
+        return _place(cls.published())
+
     def has_weights_at_hand(self) -> bool:
-        return _place(self.published()).is_file()
+        return self.place().is_file()
 
     def build(self) -> nn.Module:
         """The whole network with random weights."""
