@@ -111,6 +111,18 @@ class TestBackbone:
             assert len(moved) == len(set(moved))
             assert set(moved) == {id(p) for p in network.parameters() if p.requires_grad}
 
+    def test_layers_at_rest_lie_in_no_one_elses_way(self, model: str) -> None:
+        """A class token is frozen, the blocks that stand beside it are not."""
+        network = _network(model)
+        network.set_trainable("last_stage")
+        network.train()
+        trained = 0
+        for modules in network.backbone.layer_modules():
+            is_trained = any(p.requires_grad for module in modules for p in module.parameters())
+            trained += is_trained
+            assert all(module.training == is_trained for module in modules)
+        assert trained > 0
+
     def test_exports(self, model: str) -> None:
         backbone, images = _network(model).backbone.eval(), _images(model, 2)
         program = torch.export.export(backbone, (images,))
