@@ -42,7 +42,7 @@ def test_without_timm_the_rest_is_listed(call: Call, monkeypatch: pytest.MonkeyP
     shown = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
     ours = [name for name in registry.names("model") if name != "timm"]
     assert set(ours) <= set(shown)
-    assert "timm (missing)" in shown["dinov2_s"]
+    assert "no timm" in shown["dinov2_s"]
     assert "3.66 G" in shown["resnet34"]
 
 

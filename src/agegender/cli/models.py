@@ -63,19 +63,18 @@ def _row(model: ModelOptions) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     headers = ("name", "parameters", "MACs", "input", "features", "imagenet", "library")
-    table = Table(*headers, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(*headers, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     for column in table.columns[1:5]:
         column.justify = "right"
     for row in rows:
         if row["library"] is None:
-            table.add_row(row["name"], *[""] * 5, "timm (missing)")
+            table.add_row(row["name"], *[""] * 5, "no timm")
             continue
         table.add_row(
             row["name"],
