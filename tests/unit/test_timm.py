@@ -52,7 +52,7 @@ def test_its_input_is_what_timm_says_of_the_name() -> None:
 
 
 def test_a_size_that_it_cannot_have_is_refused() -> None:
-    with pytest.raises(UserError, match="model.backbone=test_vit: cannot be used for images of 8 px"):
+    with pytest.raises(UserError, match=r"model\.backbone=test_vit: cannot be used for images of 8 px"):
         _timm("test_vit", 8)
 
 
