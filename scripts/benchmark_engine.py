@@ -38,6 +38,7 @@ from agegender.config.compose import composing, to_plain, validate
 from agegender.config.entry import run_entry
 from agegender.config.schema import TrainConfig
 from agegender.core.torchvision_shim import import_torchvision
+from agegender.core.types import InputSpec
 from agegender.data.batches import Batches
 from agegender.data.dataset import Dataset
 from agegender.engine.fit import Fit
@@ -80,8 +81,8 @@ def composed(settings: list[str]) -> TrainConfig:
 
 
 def built(config: TrainConfig) -> Parts:
-    def read(size: int) -> Dataset:
-        return read_faces(config.data, config.split, size, None, Display(quiet=True))
+    def read(input_spec: InputSpec) -> Dataset:
+        return read_faces(config.data, config.split, input_spec, None, Display(quiet=True))
 
     return build_parts(config, read)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,12 +14,17 @@ from agegender.config.compose import composing, to_plain, validate
 from agegender.config.schema import AgeHeadConfig, ModelConfig
 from agegender.core import registry
 from agegender.core.types import LabelSpec
+from agegender.engine.phases import enter_phase
 from agegender.models.backbone import Backbone
 from agegender.models.head import AgeHead
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 from ..heads import exactly, make_head
+from ..training import composed
 
+SIZES = {"dinov2_s": 28}
+"""Of those that cannot take SIZE."""
+CHOSEN = {"timm": ("model.backbone=test_vit",)}
 LABELS = LabelSpec(age_min=0, age_max=120, age_mean=33.3, age_std=19.9)
 SIZE = 32
 
@@ -24,15 +34,35 @@ def _plain(*overrides: str) -> dict[str, object]:
         return to_plain(composer.compose(list(overrides)))
 
 
-def _network(model: str, age_head: str = "regression", size: int = SIZE) -> AgeGenderNet:
-    plain = _plain(f"model={model}", f"age_head={age_head}", "model.weights=null")
+def _size(model: str) -> int:
+    return SIZES.get(model, SIZE)
+
+
+def _images(model: str, count: int) -> torch.Tensor:
+    size = _size(model)
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def _drawn(model: str, age_head: str = "regression") -> AgeGenderNet:
+    """Drawn anew from one seed."""
+    plain = _plain(f"model={model}", f"age_head={age_head}", "model.weights=null", *CHOSEN.get(model, ()))
     torch.manual_seed(0)
-    backbone = build_backbone(validate(ModelConfig, {"model": plain["model"]}).model, size)
+    backbone = build_backbone(validate(ModelConfig, {"model": plain["model"]}).model, _size(model))
     return build_network(backbone, validate(AgeHeadConfig, {"age_head": plain["age_head"]}).age_head, LABELS)
 
 
+@lru_cache(maxsize=1)
+def _first(model: str, age_head: str) -> AgeGenderNet:
+    return _drawn(model, age_head)
+
+
+def _network(model: str, age_head: str = "regression") -> AgeGenderNet:
+    """A copy, as drawing takes seconds."""
+    return deepcopy(_first(model, age_head))
+
+
 def test_how_many_components_there_are() -> None:
-    assert [len(registry.names(kind)) for kind in ("model", "age_head")] == [3, 8]
+    assert [len(registry.names(kind)) for kind in ("model", "age_head")] == [14, 8]
 
 
 @pytest.mark.parametrize("model", registry.names("model"))
@@ -40,9 +70,9 @@ class TestBackbone:
     def test_declares_what_it_is(self, model: str) -> None:
         backbone = _network(model).backbone
         assert isinstance(backbone, Backbone)
-        assert backbone.input_spec.size == SIZE
+        assert backbone.input_spec.size == _size(model)
         assert backbone.get_submodule(backbone.explain_layer) is not None
-        features_BF = backbone.eval()(torch.randn(2, 3, SIZE, SIZE))
+        features_BF = backbone.eval()(_images(model, 2))
         assert features_BF.shape == (2, backbone.num_features)
 
     def test_its_layers_hold_every_parameter_once(self, model: str) -> None:
@@ -53,7 +83,7 @@ class TestBackbone:
 
     def test_its_stages_say_what_it_declares(self, model: str) -> None:
         backbone = _network(model).backbone.eval()
-        x = backbone.embed(torch.randn(2, 3, SIZE, SIZE))
+        x = backbone.embed(_images(model, 2))
         for index, channels in enumerate(backbone.stage_channels):
             x = backbone.stage(index, x)
             assert (x.shape[1], x.ndim) == (channels, 4) if backbone.has_map else x.shape[2] == channels
@@ -62,14 +92,51 @@ class TestBackbone:
         last = {id(p) for p in backbone.last_stage_parameters()}
         assert 0 < len(last) < len(list(backbone.parameters()))
 
+    def test_its_stages_are_what_it_does(self, model: str) -> None:
+        """The library's own forward, where one supplies it."""
+        backbone: Any = _network(model).backbone.eval()
+        images = _images(model, 2)
+        if backbone.library == "agegender":
+            expected_BF = backbone.neck(backbone.stages(images))
+        else:
+            expected_BF = backbone.net(images)
+        assert torch.equal(backbone(images), expected_BF)
+
+    def test_a_phase_of_any_kind_moves_each_parameter_once(self, model: str) -> None:
+        network = _network(model)
+        schedule = composed("schedule=two_phase", "schedule.layer_decay=0.7").schedule
+        for trainable in ("heads", "last_stage", "all", ["heads", "backbone.*.bias"]):
+            phase = schedule.phases["all"].model_copy(update={"trainable": trainable})
+            optimizer = enter_phase(network, phase, schedule)
+            moved = [id(p) for group in optimizer.param_groups for p in group["params"]]
+            assert len(moved) == len(set(moved))
+            assert set(moved) == {id(p) for p in network.parameters() if p.requires_grad}
+
+    def test_layers_at_rest_lie_in_no_one_elses_way(self, model: str) -> None:
+        """A class token is frozen, the blocks that stand beside it are not."""
+        network = _network(model)
+        network.set_trainable("last_stage")
+        network.train()
+        trained = 0
+        for modules in network.backbone.layer_modules():
+            is_trained = any(p.requires_grad for module in modules for p in module.parameters())
+            trained += is_trained
+            assert all(module.training == is_trained for module in modules)
+        assert trained > 0
+
+    def test_exports(self, model: str) -> None:
+        backbone, images = _network(model).backbone.eval(), _images(model, 2)
+        program = torch.export.export(backbone, (images,))
+        assert torch.allclose(program.module()(images), backbone(images), atol=1e-5)
+
     def test_one_face_is_a_batch(self, model: str) -> None:
-        outputs = _network(model).eval()(torch.randn(1, 3, SIZE, SIZE))
+        outputs = _network(model).eval()(_images(model, 1))
         assert outputs.age_BK.shape[0] == 1
         assert outputs.gender_B2.shape == (1, 2)
 
     def test_every_parameter_gets_a_finite_gradient(self, model: str) -> None:
         network = _network(model).train()
-        outputs = network(torch.randn(4, 3, SIZE, SIZE))
+        outputs = network(_images(model, 4))
         loss = network.age_head.loss(outputs.age_BK, exactly(1, 20, 50, 90))
         loss = loss + network.gender_head.loss(outputs.gender_B2, torch.tensor([0, 1, 0, 1]))
         loss.backward()
@@ -83,18 +150,18 @@ class TestBackbone:
             for parameter in second.parameters():
                 parameter.add_(1)
         second.load_state_dict(first.state_dict())
-        images = torch.randn(2, 3, SIZE, SIZE)
+        images = _images(model, 2)
         assert torch.equal(first(images).age_BK, second(images).age_BK)
 
     def test_the_seed_decides_the_weights(self, model: str) -> None:
-        first, second = _network(model), _network(model)
+        first, second = _network(model), _drawn(model)
         for a, b in zip(first.parameters(), second.parameters(), strict=True):
             assert torch.equal(a, b)
 
     def test_bfloat16_forward_is_finite(self, model: str) -> None:
         network = _network(model).eval()
         with torch.autocast("cpu", torch.bfloat16):
-            outputs = network(torch.randn(2, 3, SIZE, SIZE))
+            outputs = network(_images(model, 2))
         assert network.age_head.decode(outputs.age_BK).years_B.isfinite().all()
 
     def test_frozen_means_frozen(self, model: str) -> None:
@@ -103,7 +170,7 @@ class TestBackbone:
         network.set_trainable("heads")
         network.train()
         optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-        outputs = network(torch.randn(4, 3, SIZE, SIZE))
+        outputs = network(_images(model, 4))
         (outputs.age_BK.sum() + outputs.gender_B2.square().sum()).backward()
         optimizer.step()
         for name, tensor in network.backbone.state_dict().items():
@@ -117,11 +184,20 @@ class TestBackbone:
         network.train()
         seen: list[bool] = []
         network.backbone.register_forward_hook(lambda _m, _i, out: seen.append(out.requires_grad))
-        network(torch.randn(2, 3, SIZE, SIZE))
+        network(_images(model, 2))
         network.set_trainable("all")
         network.train()
-        network(torch.randn(2, 3, SIZE, SIZE))
+        network(_images(model, 2))
         assert seen == [False, True]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("model", ["scratch_cnn", "resnet18", "vit_s_16"])
+def test_compiles(model: str) -> None:
+    backbone, images = _network(model).backbone.eval(), _images(model, 2)
+    with torch.no_grad():
+        compiled_BF = torch.compile(backbone)(images)
+        assert torch.allclose(compiled_BF, backbone(images), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", registry.names("age_head"))

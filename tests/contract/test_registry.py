@@ -12,7 +12,11 @@ from agegender.core.files import read_yaml
 EXPECTED = {
     "data": ["csv", "fairface", "mixed", "synthetic", "utkface"],
     "split": ["column", "dedup", "dedup5", "random"],
-    "model": ["resnet34", "scratch_cnn", "scratch_cnn_v2"],
+    "model": [
+        "convnext_tiny", "dinov2_s", "efficientnet_lite0", "efficientnet_v2_s", "mobilenet_v3_large",
+        "mobilenet_v3_small", "resnet18", "resnet34", "resnet50", "scratch_cnn", "scratch_cnn_v2", "timm",
+        "vit_b_16", "vit_s_16",
+    ],
     "age_head": [
         "bins", "classification", "coral", "corn", "dldl", "gaussian", "mean_variance", "regression",
     ],
@@ -40,7 +44,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 53
+    assert composed == 64
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from agegender.config.compose import composing, to_plain, validate
+from agegender.config.models import ModelsConfig
 from agegender.config.options import Options
 from agegender.config.report import ReportConfig
 from agegender.config.schema import EvaluateConfig, PredictConfig, TrainConfig
@@ -25,6 +26,7 @@ SCHEMAS: dict[str, type[Options]] = {
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "report": ReportConfig,
+    "models": ModelsConfig,
     "tune": TuneConfig,
 }
 
@@ -38,6 +40,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         "evaluate": ["data=synthetic", f"run='{folder}'"],
         "predict": [f"run='{folder}'", f"input='{folder}'", f"output='{folder}/out.csv'"],
         "report": [f"runs=['{folder}']"],
+        "models": [],
         "tune": ["search=rates"],
     }
     found = {}
@@ -117,8 +120,8 @@ def _is_number(info: FieldInfo) -> bool:
 
 
 def test_the_walk_finds_the_fields() -> None:
-    assert len(FIELDS) == 73
-    assert len(COMPONENTS) == 38
+    assert len(FIELDS) == 75
+    assert len(COMPONENTS) == 49
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=str)
@@ -153,6 +156,7 @@ def test_every_option_of_every_component(kind: str, name: str, tmp_path: Any) ->
         ]
         if name == "mixed":
             overrides += [f"data.sources.{label}.root='{tmp_path}'" for label in ("utkface", "fairface")]
+        overrides += ["model.backbone=resnet18"] if name == "timm" else []
         plain = to_plain(composer.compose(overrides))
     validate(TrainConfig, {**plain, "model": {**plain["model"], "weights": None}})
     for field in _leaves("train", options, (kind,)):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from agegender.cli import evaluate, predict, report, train, tune
+from agegender.cli import evaluate, models, predict, report, train, tune
 from agegender.config.entry import Entry, run_entry
 
 ENTRIES: dict[str, Entry] = {
     "train": train.ENTRY,
     "evaluate": evaluate.ENTRY,
+    "models": models.ENTRY,
     "predict": predict.ENTRY,
     "report": report.ENTRY,
     "tune": tune.ENTRY,

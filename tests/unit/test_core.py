@@ -66,8 +66,10 @@ def test_streams_depend_on_seed_and_names_alone() -> None:
 
 
 def test_specs_survive_json() -> None:
-    spec = InputSpec(224, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    spec = InputSpec(224, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bicubic")
     assert InputSpec.from_dict(spec.to_dict()) == spec
+    old = {name: value for name, value in spec.to_dict().items() if name != "interpolation"}
+    assert InputSpec.from_dict(old).interpolation == "bilinear"
     label = LabelSpec(0, 120, 33.3, 19.9)
     assert LabelSpec.from_dict(label.to_dict()) == label
     label = replace(label, age_quantiles=(1.0, 30.5, 99.0))

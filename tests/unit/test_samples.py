@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import PIL
 import pytest
 from PIL import Image
 
 from agegender.core.errors import RunError, UserError
 from agegender.core.files import cache_dir
+from agegender.core.types import Interpolation
 from agegender.data.images import read_bytes, read_face
 from agegender.data.samples import hashes, store
 from agegender.data.samples.load import Loaded, load_samples
@@ -291,3 +293,18 @@ def test_the_kernel_is_told_what_will_be_read(tmp_path: Path) -> None:
     assert start % mmap.PAGESIZE == 0
     assert start <= first < start + mmap.PAGESIZE
     assert start + length == first + 64 * 64 * 3
+
+
+@pytest.mark.parametrize("cache", ["disk", "memory", "none"])
+def test_faces_are_resized_as_asked(cache: str, faces: pd.DataFrame, own_cache: Path) -> None:
+    ways: dict[Interpolation, Image.Resampling] = {
+        "bilinear": Image.Resampling.BILINEAR,
+        "bicubic": Image.Resampling.BICUBIC,
+    }
+    for interpolation, resampling in ways.items():
+        loaded = load_samples(faces, SIDE, cache, silent, interpolation)
+        for path, image_HWC in zip(loaded.faces["path"], pixels(loaded), strict=True):
+            assert np.array_equal(image_HWC, np.array(Image.open(path).resize((SIDE, SIDE), resampling)))
+    if cache == "disk":  # a store each; that of older versions, which knew one way, is still used
+        names = sorted(path.name.rpartition("-")[0] for path in (own_cache / "samples").iterdir())
+        assert names == [f"v1-pillow{PIL.__version__}-{SIDE}px{kind}" for kind in ("", "-bicubic")]

@@ -40,7 +40,7 @@ def execute(plan: Plan[PredictConfig]) -> int:
     photos = list_photos(config.input, config.root, config.path_column)
     predictor = Predictor(config.run, config.trainer.accelerator, config.trainer.batch_size)
     tables, rejections = [], []
-    for chunk, images_NHWC, rejected in read_chunks(photos, predictor.input_spec.size):
+    for chunk, images_NHWC, rejected in read_chunks(photos, predictor.input_spec):
         faces = chunk.reset_index(drop=True).reindex(columns=list(COLUMNS))
         predicted = predictor.predict(faces, images_NHWC).columns
         tables.append(faces.drop(columns=predicted.columns).join(predicted)[list(COLUMNS)])

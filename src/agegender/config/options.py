@@ -6,6 +6,7 @@ without a default here must therefore be in the YAML.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -58,17 +59,25 @@ ExistingPath = Annotated[Path, BeforeValidator(_existing_path), _as_text]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file), _as_text]
 
 
+HUB_PREFIX = "hf-hub:"
+"""What stands in front of OWNER/NAME of weights on the Hugging Face hub."""
+
+
 def _weights(value: Any) -> str | Path | None:
     if value is None or value == "imagenet":
         return "imagenet" if value else None
+    if isinstance(value, str) and value.startswith(HUB_PREFIX):
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", value.removeprefix(HUB_PREFIX)):
+            raise ValueError(f"must be {HUB_PREFIX}OWNER/NAME")
+        return value
     try:
         return _existing_file(value)
     except ValueError as error:
-        raise ValueError(f"{error} (allowed: null, imagenet, or a file)") from None
+        raise ValueError(f"{error} (allowed: null, imagenet, {HUB_PREFIX}OWNER/NAME, or a file)") from None
 
 
 Weights = Annotated[
-    Literal["imagenet"] | Path | None,
+    str | Path | None,
     BeforeValidator(_weights),
     PlainSerializer(lambda value: None if value is None else str(value)),
 ]
@@ -116,8 +125,10 @@ class ModelOptions(Component):
     """Settings that every backbone shares."""
 
     min_image_size: ClassVar[int] = 8
+    patch_size: ClassVar[int] = 1
+    """What the side of an image must be a multiple of."""
 
-    weights: Weights = Field(description="null, imagenet, or a file")
+    weights: Weights = Field(description="null, imagenet, hf-hub:OWNER/NAME, or a file")
 
 
 class AgeHeadOptions(Component):

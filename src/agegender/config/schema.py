@@ -319,6 +319,13 @@ class TrainConfig(Options):
                 f"data.image_size={self.data.image_size} is too small for model={self.model.name}, "
                 f"which needs at least {smallest}"
             )
+        patch = self.model.patch_size
+        if self.data.image_size is not None and self.data.image_size % patch:
+            below = self.data.image_size // patch * patch
+            raise ValueError(
+                f"data.image_size={self.data.image_size} is no multiple of {patch}, the patches of "
+                f"model={self.model.name}; the nearest are {below} and {below + patch}"
+            )
         return self
 
 

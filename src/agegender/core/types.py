@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 GENDERS = ("female", "male")
 """Class order of the gender head: logit 0 is female, logit 1 male. Files hold the names."""
+
+Interpolation = Literal["bilinear", "bicubic"]
+"""How an image is resized."""
 
 PARTS = ("train", "val", "cal", "test")
 """Parts of a split: `cal` is for calibration alone."""
@@ -22,15 +25,17 @@ class InputSpec:
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: Interpolation = "bilinear"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"size": self.size, "mean": list(self.mean), "std": list(self.std)}
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> InputSpec:
         r, g, b = value["mean"]
         sr, sg, sb = value["std"]
-        return cls(size=value["size"], mean=(r, g, b), std=(sr, sg, sb))
+        interpolation = value.get("interpolation", "bilinear")  # older checkpoints have none
+        return cls(value["size"], (r, g, b), (sr, sg, sb), interpolation)
 
 
 @dataclass(frozen=True)

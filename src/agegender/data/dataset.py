@@ -15,7 +15,7 @@ from agegender.config.options import DataOptions, SplitOptions
 from agegender.core import registry
 from agegender.core.errors import RunError, UserError
 from agegender.core.files import write_csv, write_json
-from agegender.core.types import PARTS
+from agegender.core.types import PARTS, Interpolation
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
 from agegender.data.duplicates.conflicts import Copies, count_copies, settle
 from agegender.data.duplicates.leaks import count_leaks, duplicates_table
@@ -131,12 +131,14 @@ def load_dataset(
     progress: Progress = _silent,
     *,
     seed: int = 0,
+    interpolation: Interpolation = "bilinear",
 ) -> Dataset:
     """Read the labels, keep `data.limit` rows, decode every face once, find copies, share the faces out.
 
-    `image_size` is the side of the square images in pixels. Without a split (for evaluation) every face
-    is in part "test", and `seed` draws `data.limit`; else `split.seed` does. Raises UserError for what
-    the user can mend and UnusableData when more than `data.max_bad` of the rows cannot be used.
+    `image_size` is the side of the square images in pixels, `interpolation` how they come to it. Without a
+    split (for evaluation) every face is in part "test", and `seed` draws `data.limit`; else `split.seed`
+    does. Raises UserError for what the user can mend and UnusableData when more than `data.max_bad` of the
+    rows cannot be used.
     """
     source: Source = registry.build("data", data)
     splitter: Split | None = None if split is None else registry.build("split", split)
@@ -150,7 +152,7 @@ def load_dataset(
     drawn_with = seed if split is None else split.seed
     faces = limited(source.limited(manifest.faces, drawn_with), data.limit, drawn_with)
     source.prepare_files(faces)
-    loaded = load_samples(faces, image_size, data.cache, progress)
+    loaded = load_samples(faces, image_size, data.cache, progress, interpolation)
     rejected = join_rejected([manifest.rejected, loaded.rejected])
     # under a limit, only the kept rows were opened: they stand for all rows that passed `read`
     _check_bad(share + (1 - share) * len(loaded.rejected) / len(faces), rejected, data.max_bad)

@@ -14,12 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from agegender.core.types import Interpolation
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names; its JPEG reader takes MPO, the JPEGs of stereo cameras, too."""
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 64 * 2**20
 MAX_SIDE = 2**16
 
+_RESAMPLING: dict[Interpolation, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
 _BIG_PIXELS = 16 * 2**20
 _big_images = threading.Lock()
 """Big images are decoded one at a time, or as many as there are threads would be in memory at once."""
@@ -51,15 +57,15 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
         return np.array(_to_rgb(image))
 
 
-def read_face(path: Path, size: int) -> npt.NDArray[np.uint8]:
+def read_face(path: Path, size: int, interpolation: Interpolation = "bilinear") -> npt.NDArray[np.uint8]:
     """The image upright, squeezed to size x size x 3 as in the published work. Raises UnreadableImage."""
-    return decode_face(read_bytes(path), size)
+    return decode_face(read_bytes(path), size, interpolation)
 
 
-def decode_face(data: bytes, size: int) -> npt.NDArray[np.uint8]:
+def decode_face(data: bytes, size: int, interpolation: Interpolation = "bilinear") -> npt.NDArray[np.uint8]:
     """`read_face` for the bytes of a file; any thread may call it."""
     with _decoding(data, size) as image:
-        return np.array(_to_rgb(image).resize((size, size), Image.Resampling.BILINEAR))
+        return np.array(_to_rgb(image).resize((size, size), _RESAMPLING[interpolation]))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from agegender.balancing.balancer import Balancer
 from agegender.balancing.build import build_balancer
 from agegender.config.schema import TrainConfig
 from agegender.core.seeding import seed_torch, stream
+from agegender.core.types import InputSpec
 from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
 from agegender.data.manifest import age_interval
@@ -53,8 +54,8 @@ class Parts:
         }
 
 
-def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
-    """Build everything; `read` gives the faces at a side in pixels.
+def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Parts:
+    """Build everything; `read` gives the faces as the backbone wants them.
 
     The weights are drawn from the seed. Raises UserError for what is wrong before training.
     """
@@ -66,7 +67,7 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size)
     with ranks.first_first():  # the others find the faces in the cache
-        dataset = read(backbone.input_spec.size)
+        dataset = read(backbone.input_spec)
     network = build_network(backbone, config.age_head, label_spec(config, dataset))
     for phase in config.schedule.phases.values():
         network.trainable_names(phase.trainable)  # whether its patterns fit is better known before training

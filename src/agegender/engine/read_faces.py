@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agegender.config.options import DataOptions, SplitOptions
+from agegender.core.types import InputSpec
 from agegender.data.dataset import Dataset, RefusedData, UnusableData, load_dataset, write_rejected
 from agegender.engine.progress import Display
 from agegender.engine.run_directory import RunDirectory
@@ -11,7 +12,7 @@ from agegender.engine.run_directory import RunDirectory
 def read_faces(
     data: DataOptions,
     split: SplitOptions | None,
-    image_size: int,
+    input_spec: InputSpec,
     run: RunDirectory | None,
     display: Display,
     *,
@@ -20,7 +21,9 @@ def read_faces(
     """`load_dataset` with a progress bar; where it refuses the data, `run`, if any, gets its rejected.csv."""
     try:
         with display.counting() as progress:
-            return load_dataset(data, split, image_size, progress, seed=seed)
+            return load_dataset(
+                data, split, input_spec.size, progress, seed=seed, interpolation=input_spec.interpolation
+            )
     except (RefusedData, UnusableData) as error:
         if run is not None and run.is_writer:
             write_rejected(error.rejected, run.path)

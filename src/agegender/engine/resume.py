@@ -32,7 +32,7 @@ def take_up(config: TrainConfig, run: RunDirectory, display: Display) -> Fit:
     limit = config.trainer.max_steps
     if limit is not None and limit < last.step:
         raise UserError(f"trainer.max_steps={limit}: the run is at step {last.step} already")
-    parts = build_parts(config, lambda size: read_faces(config.data, config.split, size, None, display))
+    parts = build_parts(config, lambda spec: read_faces(config.data, config.split, spec, None, display))
     _check_data(parts, last, run)
     _check_config(config, last, run)
     if last.monitor["best_epoch"] and last.previous_best is None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from agegender.config.schema import TrainConfig
+from agegender.core.types import InputSpec
 from agegender.data.dataset import Dataset
 from agegender.engine.checkpoint import BEST, load_best
 from agegender.engine.fit import Fit
@@ -31,8 +32,8 @@ def train(config: TrainConfig, run: RunDirectory, display: Display, watch: Watch
     """
     run.write_config(config.to_dict())
 
-    def read(size: int) -> Dataset:
-        dataset = read_faces(config.data, config.split, size, run, display)
+    def read(input_spec: InputSpec) -> Dataset:
+        dataset = read_faces(config.data, config.split, input_spec, run, display)
         if run.is_writer:
             dataset.write(run.path)
         return dataset
@@ -58,6 +59,10 @@ def _introduce(parts: Parts, display: Display) -> None:
         f"{parts.fabric.device} in {_PRECISION[parts.precision]}; {config.data.name}: "
         f"{len(dataset.faces)} faces ({shares}), {len(dataset.rejected)} rejected"
     )
+    if network.backbone.loaded is not None:
+        display.say(str(network.backbone.loaded))
+        if (warning := network.backbone.loaded.warning()) is not None:
+            display.warn(warning)
     name, first = next(iter(config.schedule.phases.items()))
     if first.trainable != "all" and config.model.weights is None:
         words = first.trainable if isinstance(first.trainable, str) else " and ".join(first.trainable)

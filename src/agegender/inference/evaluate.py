@@ -33,7 +33,7 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
         raise UserError(
             f"data.image_size={config.data.image_size}: the network was trained at {size} px; use null"
         )
-    dataset = read_faces(config.data, None, size, run, display, seed=config.seed)
+    dataset = read_faces(config.data, None, predictor.input_spec, run, display, seed=config.seed)
     seen = _is_seen(dataset.faces, _fitted_faces(config.run, display))
     keep = ~seen if config.faces == "unseen" else np.ones(len(seen), bool)
     if seen.any():

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.core.errors import UserError, unknown
+from agegender.core.types import InputSpec
 from agegender.data.images import UnreadableImage, read_face
 from agegender.data.table import read_table
 
@@ -53,12 +54,15 @@ def _from_csv(source: Path, root: Path, path_column: str | None) -> pd.DataFrame
     return pd.DataFrame({"id": ids, "path": [str(root / path) for path in rows[found]]})
 
 
-def read_chunks(photos: pd.DataFrame, size: int) -> Iterator[tuple[pd.DataFrame, np.ndarray, pd.DataFrame]]:
+def read_chunks(
+    photos: pd.DataFrame, input_spec: InputSpec
+) -> Iterator[tuple[pd.DataFrame, np.ndarray, pd.DataFrame]]:
     """Readable rows, their images (N, size, size, 3), and the rejected rows with reasons, chunk by chunk."""
+    size = input_spec.size
 
     def read(path: str) -> np.ndarray | UnreadableImage:
         try:
-            return read_face(Path(path), size)
+            return read_face(Path(path), size, input_spec.interpolation)
         except UnreadableImage as error:
             return error
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from agegender.core.types import InputSpec
+from agegender.models.weights import Loaded
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -23,9 +25,11 @@ class Backbone(nn.Module):
     input_spec: InputSpec
     """The preprocessing that its weights expect."""
     explain_layer: str
-    """Dotted name of the module whose output is the last feature map."""
+    """Dotted name of the module whose output is the last feature map or tokens."""
     layers: tuple[tuple[str, ...], ...]
     """Dotted names of its modules from the image to the features, those of one depth together."""
+    loose_parameters: tuple[str, ...] = ()
+    """Dotted names of the first layer's parameters that no module there holds, such as class tokens."""
     stage_channels: tuple[int, ...]
     """Channels of what each stage says."""
     stage_layers: tuple[int, ...]
@@ -35,10 +39,19 @@ class Backbone(nn.Module):
     pool_modules: tuple[str, ...] = ()
     """Dotted names of the modules that only its own pool needs."""
 
+    library: ClassVar[str] = "agegender"
+    """What it comes from."""
+    loaded: Loaded | None = None
+    """What it took from `model.weights`."""
+
     def __init__(self) -> None:
         super().__init__()
         self.attention = nn.ModuleList()
         self.pooling: nn.Module | None = None
+
+    def has_weights_at_hand(self) -> bool | None:
+        """Whether the weights that `imagenet` means are on this machine; None where there are none."""
+        return None
 
     def embed(self, images_BCHW: Tensor) -> Tensor:
         """What comes in front of the first stage."""
@@ -97,10 +110,12 @@ class Backbone(nn.Module):
 
     def layer_parameters(self) -> list[list[nn.Parameter]]:
         """The parameters of each of `layers`."""
-        return [
+        layers = [
             [parameter for module in modules for parameter in module.parameters()]
             for modules in self.layer_modules()
         ]
+        layers[0] += [self.get_parameter(name) for name in self.loose_parameters]
+        return layers
 
     def last_stage_parameters(self) -> list[nn.Parameter]:
         """Those of the last stage and of what comes behind it."""

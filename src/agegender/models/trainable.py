@@ -45,4 +45,4 @@ def rest_where_frozen(module: nn.Module) -> None:
     for child in module.modules():
         own = list(child.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):
-            child.eval()
+            child.training = False  # not eval(): what it holds may well be trained

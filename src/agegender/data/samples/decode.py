@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from agegender.core.types import Interpolation
 from agegender.data.images import UnreadableImage, read_face
 
 _CHUNK = 512
@@ -20,7 +21,11 @@ Unreadable = dict[int, UnreadableImage]
 
 
 def decode_chunks(
-    paths: Sequence[str], rows: Sequence[int], size: int, progress: Callable[[int, int], None]
+    paths: Sequence[str],
+    rows: Sequence[int],
+    size: int,
+    progress: Callable[[int, int], None],
+    interpolation: Interpolation = "bilinear",
 ) -> Iterator[tuple[dict[int, Pixels], Unreadable]]:
     """Decode the files of `rows`: images by row, and the rows that have none.
 
@@ -29,7 +34,7 @@ def decode_chunks(
 
     def decode(row: int) -> Pixels | UnreadableImage:
         try:
-            return read_face(Path(paths[row]), size)
+            return read_face(Path(paths[row]), size, interpolation)
         except UnreadableImage as error:
             return error
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from agegender.core.errors import RunError, UserError
+from agegender.core.types import Interpolation
 from agegender.data.images import UnreadableImage, read_face
 from agegender.data.manifest import join_rejected, rejected_rows
 from agegender.data.samples.decode import Pixels, Unreadable, decode_chunks
@@ -46,8 +47,8 @@ class Samples:
 class Files:
     """Images decoded at each use. Raises RunError for a file that cannot be decoded any more."""
 
-    def __init__(self, paths: Sequence[str], size: int) -> None:
-        self._paths, self._size = paths, size
+    def __init__(self, paths: Sequence[str], size: int, interpolation: Interpolation) -> None:
+        self._paths, self._size, self._interpolation = paths, size, interpolation
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
 
     def __getitem__(self, rows: Rows) -> Pixels:
@@ -56,7 +57,7 @@ class Files:
 
     def _read(self, row: int) -> Pixels:
         try:
-            return read_face(Path(self._paths[row]), self._size)
+            return read_face(Path(self._paths[row]), self._size, self._interpolation)
         except UnreadableImage as error:
             raise RunError(f"{self._paths[row]}: {error} (it could be read when the run began)") from error
 
@@ -71,7 +72,13 @@ class Loaded:
     rejected: pd.DataFrame
 
 
-def load_samples(faces: pd.DataFrame, size: int, cache: str, progress: Progress) -> Loaded:
+def load_samples(
+    faces: pd.DataFrame,
+    size: int,
+    cache: str,
+    progress: Progress,
+    interpolation: Interpolation = "bilinear",
+) -> Loaded:
     """Hash and decode the files of all rows; `cache` is disk, memory or none (see conf/data).
 
     Raises UserError when the images fit neither the memory nor the disk that they are meant for.
@@ -84,11 +91,11 @@ def load_samples(faces: pd.DataFrame, size: int, cache: str, progress: Progress)
     decoding = partial(progress, "decoding faces")
     source: Pixels | MappedRows | Files
     if cache == "disk":
-        source, broken = open_store(paths, sha256, size, decoding)
+        source, broken = open_store(paths, sha256, size, decoding, interpolation)
     else:
-        source = _allocate(len(paths), size) if cache == "memory" else Files(paths, size)
+        source = _allocate(len(paths), size) if cache == "memory" else Files(paths, size, interpolation)
         broken = {}
-        for images, others in decode_chunks(paths, rows, size, decoding):
+        for images, others in decode_chunks(paths, rows, size, decoding, interpolation):
             broken |= others
             if isinstance(source, np.ndarray):
                 for row, image_HWC in images.items():

@@ -1,8 +1,8 @@
 """Decoded faces on disk, memory-mapped: made once, then shared by runs, whatever their epochs and seeds.
 
-A store holds the faces of one list of contents at one size. It is made beside its place and moved there
-when it is whole, so that a killed build leaves no half store; what such a build left is cleared away by
-the next one.
+A store holds the faces of one list of contents at one size, resized in one way. It is made beside its place
+and moved there when it is whole, so that a killed build leaves no half store; what such a build left is
+cleared away by the next one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import PIL
 from agegender.core.errors import UserError
 from agegender.core.files import cache_dir
 from agegender.core.process import is_alive
+from agegender.core.types import Interpolation
 from agegender.data.images import UnreadableImage
 from agegender.data.samples.decode import Unreadable, decode_chunks
 from agegender.data.samples.mapped import MappedRows
@@ -38,16 +39,17 @@ def open_store(
     sha256: Sequence[str | None],
     size: int,
     progress: Callable[[int, int], None],
+    interpolation: Interpolation = "bilinear",
 ) -> tuple[MappedRows, Unreadable]:
     """Decoded faces (N, size, size, 3), one a row of `paths`, and the rows that hold no usable image.
 
     Rows without a hash are left out. Raises UserError where the cache folder has no room, cannot be
     written, or holds a damaged store.
     """
-    place = _place(sha256, size)
+    place = _place(sha256, size, interpolation)
     try:
         if not place.exists():
-            _make(place, paths, sha256, size, progress)
+            _make(place, paths, sha256, size, progress, interpolation)
         return _open(place, len(paths), size)
     except OSError as error:
         raise UserError(
@@ -61,9 +63,10 @@ def bytes_needed(count: int, size: int) -> int:
     return count * (3 * size * size + 4)
 
 
-def _place(sha256: Sequence[str | None], size: int) -> Path:
+def _place(sha256: Sequence[str | None], size: int, interpolation: Interpolation) -> Path:
     digest = hashlib.sha256("\n".join(each or "" for each in sha256).encode()).hexdigest()
-    return cache_dir() / "samples" / f"v{VERSION}-pillow{PIL.__version__}-{size}px-{digest[:32]}"
+    kind = f"{size}px" if interpolation == "bilinear" else f"{size}px-{interpolation}"
+    return cache_dir() / "samples" / f"v{VERSION}-pillow{PIL.__version__}-{kind}-{digest[:32]}"
 
 
 def _make(
@@ -72,6 +75,7 @@ def _make(
     sha256: Sequence[str | None],
     size: int,
     progress: Callable[[int, int], None],
+    interpolation: Interpolation = "bilinear",
 ) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(place.parent)
@@ -86,7 +90,7 @@ def _make(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
     try:
-        unreadable = _fill(making, paths, sha256, size, progress)
+        unreadable = _fill(making, paths, sha256, size, progress, interpolation)
         reasons = {row: [error.reason, error.detail] for row, error in unreadable.items()}
         (making / "unreadable.json").write_text(json.dumps(reasons), encoding="utf-8")
         making.rename(place)
@@ -103,6 +107,7 @@ def _fill(
     sha256: Sequence[str | None],
     size: int,
     progress: Callable[[int, int], None],
+    interpolation: Interpolation = "bilinear",
 ) -> Unreadable:
     """Write images.npy and crc32.npy; rows without a usable image stay black.
 
@@ -116,7 +121,7 @@ def _fill(
     with (folder / "images.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         first = file.tell()
-        for images, others in decode_chunks(paths, rows, size, progress):
+        for images, others in decode_chunks(paths, rows, size, progress, interpolation):
             unreadable |= others
             for row, image_HWC in images.items():
                 file.seek(first + row * bytes_each)

@@ -10,7 +10,7 @@ from agegender.config.options import ModelOptions
 from agegender.core.registry import register
 from agegender.core.types import InputSpec
 from agegender.models.backbone import HALF, Backbone
-from agegender.models.weights import load_scratch_weights
+from agegender.models.weights import fetch_weights, load_weights
 
 _CHANNELS = (3, 32, 64, 128)
 
@@ -39,7 +39,7 @@ class ScratchCNN(Backbone):
         self.stages = nn.Sequential(*stages)
         side = self.input_spec.size // 8
         self.neck = nn.Sequential(nn.Flatten(), nn.Linear(_CHANNELS[-1] * side * side, 256), nn.ReLU())
-        load_scratch_weights(self, options.weights)
+        self.loaded = load_weights(self, fetch_weights(options.weights))
 
     def stage(self, index: int, x: Tensor) -> Tensor:
         map_BCHW: Tensor = self.stages[3 * index : 3 * index + 3](x)

@@ -12,7 +12,7 @@ from agegender.config.options import Fraction, ModelOptions
 from agegender.core.registry import register
 from agegender.core.types import InputSpec
 from agegender.models.backbone import HALF, Backbone
-from agegender.models.weights import load_scratch_weights
+from agegender.models.weights import fetch_weights, load_weights
 
 _CHANNELS = (3, 32, 64, 128, 256)
 
@@ -63,7 +63,7 @@ class ScratchCNNv2(Backbone):
             nn.ReLU(),
             nn.Dropout(second),
         )
-        load_scratch_weights(self, options.weights)
+        self.loaded = load_weights(self, fetch_weights(options.weights))
 
     def stage(self, index: int, x: Tensor) -> Tensor:
         map_BCHW: Tensor = self.stages[4 * index : 4 * index + 4](x)
