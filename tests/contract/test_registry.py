@@ -13,6 +13,7 @@ EXPECTED = {
     "data": ["csv", "fairface", "synthetic", "utkface"],
     "split": ["column", "dedup", "dedup5", "random"],
     "model": ["resnet34", "scratch_cnn", "scratch_cnn_v2"],
+    "attention": ["cbam", "eca", "none", "se", "self_attention"],
     "age_head": ["regression"],
     "balancer": [
         "age_only", "aligned_mtl", "cagrad", "dwa", "famo", "fixed", "gender_only", "gradnorm", "gradvac",
@@ -38,7 +39,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 45
+    assert composed == 50
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

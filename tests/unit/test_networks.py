@@ -26,14 +26,16 @@ def _count(module: nn.Module) -> int:
 
 
 def test_model_1_is_as_published() -> None:
-    net = ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights=None))
+    net = ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights=None, sharing="hard"))
     assert net.input_spec.to_dict() == {"size": 128, "mean": [0.5] * 3, "std": [0.5] * 3}
     convolutions = 3 * 9 * 32 + 32 + 32 * 9 * 64 + 64 + 64 * 9 * 128 + 128
     assert _count(net) == convolutions + 128 * 16 * 16 * 256 + 256
 
 
 def test_model_2_is_as_published() -> None:
-    net = ScratchCNNv2(ScratchCNNv2.Options(name="scratch_cnn_v2", weights=None, dropout=[0.5, 0.3]))
+    net = ScratchCNNv2(
+        ScratchCNNv2.Options(name="scratch_cnn_v2", weights=None, sharing="hard", dropout=[0.5, 0.3])
+    )
     channels = [3, 32, 64, 128, 256]
     convolutions = sum(a * 9 * b + 3 * b for a, b in pairwise(channels))
     linear = 256 * 8 * 8 * 512 + 512 + 512 * 256 + 256
@@ -42,7 +44,7 @@ def test_model_2_is_as_published() -> None:
 
 
 def _resnet(weights: Path | None = None) -> ResNet34:
-    return ResNet34(ResNet34.Options(name="resnet34", weights=weights))
+    return ResNet34(ResNet34.Options(name="resnet34", weights=weights, sharing="hard"))
 
 
 def test_model_3_is_torchvisions_resnet34_without_its_classifier(tmp_path: Path) -> None:
@@ -103,12 +105,12 @@ def test_imagenet_without_a_network_says_what_to_fetch(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(UserError, match=r"Fetch https://.*resnet34.*\.pth(.|\n)*put it at .*checkpoints"):
-        ResNet34(ResNet34.Options(name="resnet34", weights="imagenet"))
+        ResNet34(ResNet34.Options(name="resnet34", weights="imagenet", sharing="hard"))
 
 
 def test_a_scratch_network_has_no_imagenet_weights() -> None:
     with pytest.raises(UserError, match="no published weights"):
-        ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights="imagenet"))
+        ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights="imagenet", sharing="hard"))
 
 
 @pytest.mark.parametrize("rescale", [True, False])

@@ -118,6 +118,14 @@ class ModelOptions(Component):
     min_image_size: ClassVar[int] = 8
 
     weights: Weights = Field(description="null, imagenet, or a file")
+    sharing: Literal["hard", "split_last_stage", "mtan"] = Field(
+        description="hard: both tasks read the same features; split_last_stage: each has a last stage of its "
+        "own; mtan: each has its own attention over the stages"
+    )
+
+
+class AttentionOptions(Component):
+    """Settings that every attention shares."""
 
 
 class AgeHeadOptions(Component):

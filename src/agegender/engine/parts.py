@@ -69,10 +69,10 @@ def build_parts(config: TrainConfig, read: Callable[[int], Dataset]) -> Parts:
     ranks = Ranks(fabric)
     balancer = build_balancer(config.balancer, config.seed)
     seed_torch(config.seed)
-    backbone = build_backbone(config.model, config.data.image_size)
+    backbone = build_backbone(config.model, config.data.image_size, config.attention)
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec.size)
-    network = build_network(backbone, config.age_head, _label_spec(config, dataset))
+    network = build_network(backbone, config.age_head, _label_spec(config, dataset), config.model.sharing)
     for phase in config.schedule.phases.values():
         network.trainable_names(phase.trainable)  # whether its patterns fit is better known before training
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

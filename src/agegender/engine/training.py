@@ -54,7 +54,7 @@ def _introduce(parts: Parts, display: Display) -> None:
     shares = ", ".join(f"{part} {counts[part]}" for part in ("train", "val", "cal", "test") if part in counts)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     display.say(
-        f"{config.model.name}, {parameters / 1e6:.2f} M parameters, {network.input_spec.size} px, on "
+        f"{_described(config)}, {parameters / 1e6:.2f} M parameters, {network.input_spec.size} px, on "
         f"{parts.fabric.device} in {_PRECISION[parts.precision]}; {config.data.name}: "
         f"{len(dataset.faces)} faces ({shares}), {len(dataset.rejected)} rejected"
     )
@@ -72,6 +72,13 @@ def _introduce(parts: Parts, display: Display) -> None:
         )
     if len(train_genders(dataset)) == 1:
         display.warn("one gender only in train: the gender head stays untrained (loss.lambda=0)")
+
+
+def _described(config: TrainConfig) -> str:
+    """The model, with its attention and sharing where they are not the plain ones."""
+    name, attention, sharing = config.model.name, config.attention.name, config.model.sharing
+    with_attention = "" if attention == "none" else f" with {attention}"
+    return name + with_attention + ("" if sharing == "hard" else f", sharing {sharing}")
 
 
 def _norms_per_rank(network: torch.nn.Module) -> bool:

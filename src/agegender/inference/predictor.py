@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.config.compose import validate
-from agegender.config.schema import AgeHeadConfig, ModelConfig
+from agegender.config.schema import AgeHeadConfig, AttentionConfig, ModelConfig
 from agegender.core.errors import UserError
 from agegender.core.types import InputSpec
 from agegender.data.batches import Batches
@@ -43,11 +43,14 @@ class Predictor:
 
 def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
     """The network of a checkpoint, from its own configuration; initial weights are not fetched again."""
-    model = validate(ModelConfig, {"model": {**checkpoint.config["model"], "weights": None}}).model
-    age_head = validate(AgeHeadConfig, {"age_head": checkpoint.config["age_head"]}).age_head
-    backbone = build_backbone(model, checkpoint.input_spec.size)
+    stored = {"attention": {"name": "none"}, **checkpoint.config}  # of before attention and sharing
+    plain = {"sharing": "hard", **stored["model"], "weights": None}
+    model = validate(ModelConfig, {"model": plain}).model
+    attention = validate(AttentionConfig, {"attention": stored["attention"]}).attention
+    age_head = validate(AgeHeadConfig, {"age_head": stored["age_head"]}).age_head
+    backbone = build_backbone(model, checkpoint.input_spec.size, attention)
     backbone.input_spec = checkpoint.input_spec
-    network = build_network(backbone, age_head, checkpoint.label_spec)
+    network = build_network(backbone, age_head, checkpoint.label_spec, model.sharing)
     try:
         network.load_state_dict(checkpoint.state)
     except RuntimeError as error:

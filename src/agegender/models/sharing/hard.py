@@ -11,6 +11,8 @@ from agegender.models.sharing.sharing import Sharing
 class Hard(Sharing):
     """Everything below the heads is shared."""
 
+    branches = 1
+
     def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
         features_BF: Tensor = backbone(images_BCHW)
         return features_BF
