@@ -108,7 +108,7 @@ class AgeGenderNet(nn.Module):
 
     def compile_features(self) -> None:
         """torch.compile what comes below the heads."""
-        self.features = torch.compile(self.features)  # type: ignore[method-assign]
+        self._below = torch.compile(self._below)  # type: ignore[method-assign]
 
     def train(self, mode: bool = True) -> AgeGenderNet:
         super().train(mode)
@@ -130,22 +130,28 @@ class AgeGenderNet(nn.Module):
         rest_where_frozen(self)
 
     def forward(self, images_BCHW: Tensor) -> Outputs:
-        return self.read(self.features(images_BCHW))
+        return self._say(self._below(images_BCHW))
 
     def features(self, images_BCHW: Tensor) -> Tensor:
-        """Images to what the heads read, (B, feature_width)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features_BF: Tensor = self.sharing(self.backbone, images_BCHW)
-        return features_BF
+        """Images to what the heads read, (B, feature_width): where each task has its own, side by side."""
+        return torch.cat(self._below(images_BCHW), dim=1)
 
     def read(self, features_BF: Tensor) -> Outputs:
-        """What the heads say to a backbone's features, in float32 whatever the backbone computes in.
+        """What the heads say to `features`."""
+        return self._say(features_BF.chunk(self.sharing.branches, dim=1))
+
+    def _below(self, images_BCHW: Tensor) -> list[Tensor]:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            branches: list[Tensor] = self.sharing(self.backbone, images_BCHW)
+        return branches
+
+    def _say(self, branches: Sequence[Tensor]) -> Outputs:
+        """What the heads say, in float32 whatever the backbone computes in.
 
         bfloat16 holds 60 years to a quarter of a year.
         """
-        with torch.autocast(features_BF.device.type, enabled=False):
-            per_task = features_BF.float().chunk(self.sharing.branches, dim=1)
-            return Outputs(self.age_head(per_task[0]), self.gender_head(per_task[-1]))
+        with torch.autocast(branches[0].device.type, enabled=False):
+            return Outputs(self.age_head(branches[0].float()), self.gender_head(branches[-1].float()))
 
 
 def build_backbone(

@@ -13,9 +13,8 @@ class Hard(Sharing):
 
     branches = 1
 
-    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
-        features_BF: Tensor = backbone(images_BCHW)
-        return features_BF
+    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> list[Tensor]:
+        return [backbone(images_BCHW)]
 
     def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:  # noqa: ARG002
         return [[], []]

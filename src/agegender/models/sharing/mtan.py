@@ -33,14 +33,14 @@ class MTAN(Sharing):
         self.age, self.gender = (nn.ModuleList(_logits(*pair) for pair in widths) for _ in range(2))
         self.extractors = nn.ModuleList(_extractor(*pair) for pair in pairwise(channels))
 
-    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
+    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> list[Tensor]:
         x = backbone.embed(images_BCHW)
         gated_T: list[Tensor] = []
         for index, logits_T in enumerate(zip(self.age, self.gender, strict=True)):
             x = backbone.attended(index, x)
             seen_T = [self._seen(index, x, gated) for gated in gated_T] or [x, x]
             gated_T = [x * gate(logits(seen)) for logits, seen in zip(logits_T, seen_T, strict=True)]
-        return torch.cat([backbone.pooled(gated_BCHW) for gated_BCHW in gated_T], dim=1)
+        return [backbone.pooled(gated_BCHW) for gated_BCHW in gated_T]
 
     def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:  # noqa: ARG002
         return [list(self.age.parameters()), list(self.gender.parameters())]

@@ -18,8 +18,8 @@ class Sharing(nn.Module):
     def __init__(self, backbone: Backbone) -> None:  # noqa: ARG002
         super().__init__()
 
-    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
-        """Images to features (B, branches * F), those of the age task first."""
+    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> list[Tensor]:
+        """Images to features (B, F), one tensor a branch, that of the age task first."""
         raise NotImplementedError
 
     def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:

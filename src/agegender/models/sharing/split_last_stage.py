@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-import torch
 from torch import Tensor, nn
 
 from agegender.models.backbone import Backbone
@@ -21,9 +20,9 @@ class SplitLastStage(Sharing):
         super().__init__(backbone)
         self.gender = _last_stage(backbone)
 
-    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
+    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> list[Tensor]:
         x = backbone.trunk(images_BCHW)
-        return torch.cat([backbone.tail(x), self.gender.tail(x)], dim=1)
+        return [backbone.tail(x), self.gender.tail(x)]
 
     def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:
         return [backbone.last_stage_parameters(), list(self.gender.parameters())]
