@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from agegender.core import registry
 from agegender.engine.fit import Fit
+from agegender.models.sharing.build import SHARINGS
 
 from ..training import assert_same_run, composed, go_on, stopped_at, train_in
 
@@ -19,16 +20,21 @@ SLOW = {
     "resnet34": ("model.weights=null", "data.n=40", "data.image_size=32", "trainer.max_steps=2"),
 }
 """Settings of networks that take long; two steps, cut within the only epoch."""
-COMPONENTS = [(kind, name) for kind in ("model", "age_head", "balancer") for name in registry.names(kind)]
+KINDS = ("model", "age_head", "balancer", "attention")
+COMPONENTS = [
+    *((kind, name) for kind in KINDS for name in registry.names(kind)),
+    *(("model.sharing", name) for name in SHARINGS),
+]
 
 
 def test_how_many_components_there_are() -> None:
-    assert [sum(kind == k for k, _ in COMPONENTS) for kind in ("model", "age_head", "balancer")] == [3, 1, 18]
+    assert [sum(kind == k for k, _ in COMPONENTS) for kind in (*KINDS, "model.sharing")] == [3, 1, 18, 5, 3]
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
 def test_interrupted_is_uninterrupted(kind: str, name: str, tmp_path: Path) -> None:
-    network = f"model={name}" if kind == "model" else "model=scratch_cnn_v2"
+    plain = "scratch_cnn" if kind in ("attention", "model.sharing") else "scratch_cnn_v2"
+    network = f"model={name}" if kind == "model" else f"model={plain}"
     chosen = [network] if kind == "model" else [network, f"{kind}={name}"]
     if kind == "balancer":  # all that it must get along with
         chosen += [

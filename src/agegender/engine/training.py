@@ -11,6 +11,7 @@ import torch
 from agegender.config.schema import TrainConfig
 from agegender.data.dataset import Dataset
 from agegender.engine.checkpoint import BEST, load_best
+from agegender.engine.explanation import may_show, write_explanation
 from agegender.engine.fit import Fit
 from agegender.engine.parts import Parts, build_parts, train_genders
 from agegender.engine.predict import predict, predictions_table
@@ -43,9 +44,12 @@ def train(config: TrainConfig, run: RunDirectory, display: Display, watch: Watch
 
 
 def finish(fit: Fit) -> None:
-    """Train to the end, then predict with the best epoch."""
+    """Train to the end, then predict with the best epoch, and show where it looks."""
+    parts, run = fit.parts, fit.run
     fit.fit()
-    _predict(fit.parts, fit.run)
+    _predict(parts, run)
+    if run.is_writer and may_show(parts.config.data, parts.config.report):
+        write_explanation(run.path, parts.network, parts.dataset)
 
 
 def _introduce(parts: Parts, display: Display) -> None:

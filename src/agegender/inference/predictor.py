@@ -12,9 +12,11 @@ from agegender.config.schema import AgeHeadConfig, AttentionConfig, ModelConfig
 from agegender.core.errors import UserError
 from agegender.core.types import InputSpec
 from agegender.data.batches import Batches
+from agegender.data.dataset import Dataset
 from agegender.data.samples.load import Samples
 from agegender.engine.checkpoint import Checkpoint, load_best
 from agegender.engine.device import make_fabric
+from agegender.engine.explanation import write_explanation
 from agegender.engine.predict import predict
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
@@ -39,6 +41,10 @@ class Predictor:
         """Predicted columns for uint8 RGB images (N, size, size, 3); `faces` has a manifest's columns."""
         batches = Batches(faces, samples, self.input_spec, self._batch_size, self._fabric.device)
         return predict(self._network, batches.in_order(np.arange(len(samples))), self._fabric.autocast())
+
+    def explain(self, directory: Path, dataset: Dataset) -> None:
+        """Write where the network looks in a few of the faces."""
+        write_explanation(directory, self._network, dataset)
 
 
 def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
