@@ -64,7 +64,7 @@ def test_a_single_task_is_alone_on_the_shared_parameters(name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("sharing", ["split_last_stage", "mtan"])
 def test_gradients_are_balanced_on_what_is_shared(sharing: str, tmp_path: Path) -> None:
-    """And what a task has for itself learns from its own loss: alone, the other's weight does not reach it."""
+    """What a task has for itself learns from its own loss: the other's weight does not reach it."""
     chosen = f"model.sharing={sharing}"
     history = _train(tmp_path / "run", chosen, "balancer=pcgrad")
     assert history["train_age_loss"].iloc[-1] < history["train_age_loss"].iloc[0]

@@ -59,7 +59,8 @@ def test_patterns_over_names() -> None:
     network, optimizer = _phase(trainable="[gender_head.*,backbone.neck.?.bias]")
     names = set.union(*(_names(network, group) for group in optimizer.param_groups))
     assert names == {
-        "gender_head.linear.weight", "gender_head.linear.bias", "backbone.neck.1.bias", "backbone.neck.4.bias",
+        "gender_head.linear.weight", "gender_head.linear.bias", "backbone.neck.1.bias",
+        "backbone.neck.4.bias",
     }  # fmt: skip
 
 
