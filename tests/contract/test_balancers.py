@@ -60,3 +60,19 @@ def test_a_single_task_is_alone_on_the_shared_parameters(name: str, tmp_path: Pa
     once, twice = (load_file(run / "checkpoints" / "best.safetensors") for run in runs)
     changed = {key.split(".")[0] for key in once if not np.array_equal(once[key], twice[key])}
     assert changed == ({"gender_head"} if name == "age_only" else {"backbone", "age_head", "gender_head"})
+
+
+@pytest.mark.parametrize("sharing", ["split_last_stage", "mtan"])
+def test_gradients_are_balanced_on_what_is_shared(sharing: str, tmp_path: Path) -> None:
+    """What a task has for itself learns from its own loss: the other's weight does not reach it."""
+    chosen = f"model.sharing={sharing}"
+    history = _train(tmp_path / "run", chosen, "balancer=pcgrad")
+    assert history["train_age_loss"].iloc[-1] < history["train_age_loss"].iloc[0]
+    assert history["grad_samples"].tolist() == [2, 2, 2]
+    plain = (chosen, "balancer=age_only", "schedule.optimizer=sgd", "schedule.phases.all.lr=1e-5")
+    for lambda_ in (1, 2):
+        _train(tmp_path / str(lambda_), *plain, f"loss.lambda={lambda_}", "trainer.max_steps=4")
+    once, twice = (load_file(tmp_path / run / "checkpoints" / "best.safetensors") for run in "12")
+    changed = {key for key in once if "running" not in key and not np.array_equal(once[key], twice[key])}
+    assert {key.split(".")[0] for key in changed} == {"gender_head", "sharing"}
+    assert all(key.startswith(("gender_head.", "sharing.gender.")) for key in changed)

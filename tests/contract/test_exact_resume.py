@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from agegender.core import registry
 from agegender.engine.fit import Fit
+from agegender.models.sharing.build import SHARINGS
 
 from ..training import assert_same_run, composed, go_on, stopped_at, train_in
 
@@ -22,17 +23,22 @@ OWN = {
     "timm": ("model.backbone=test_resnet",),
     "vit_b_16": ("schedule.optimizer=sgd", "schedule.phases.all.trainable=last_stage"),  # a third of 1 GB
 }
-COMPONENTS = [(kind, name) for kind in ("model", "age_head", "balancer") for name in registry.names(kind)]
+KINDS = ("model", "age_head", "balancer", "attention")
+COMPONENTS = [
+    *((kind, name) for kind in KINDS for name in registry.names(kind)),
+    *(("model.sharing", name) for name in SHARINGS),
+]
 
 
 def test_how_many_components_there_are() -> None:
-    counts = {kind: sum(kind == each for each, _ in COMPONENTS) for kind in ("model", "age_head", "balancer")}
-    assert counts == {"model": 14, "age_head": 8, "balancer": 18}
+    counts = [sum(kind == each for each, _ in COMPONENTS) for kind in (*KINDS, "model.sharing")]
+    assert counts == [14, 8, 18, 5, 3]
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
 def test_interrupted_is_uninterrupted(kind: str, name: str, tmp_path: Path) -> None:
-    network = f"model={name}" if kind == "model" else "model=scratch_cnn_v2"
+    plain = "scratch_cnn" if kind in ("attention", "model.sharing") else "scratch_cnn_v2"
+    network = f"model={name}" if kind == "model" else f"model={plain}"
     chosen = [network] if kind == "model" else [network, f"{kind}={name}"]
     if kind == "balancer":  # all that it must get along with
         chosen += [

@@ -17,6 +17,7 @@ EXPECTED = {
         "mobilenet_v3_small", "resnet18", "resnet34", "resnet50", "scratch_cnn", "scratch_cnn_v2", "timm",
         "vit_b_16", "vit_s_16",
     ],
+    "attention": ["cbam", "eca", "none", "se", "self_attention"],
     "age_head": [
         "bins", "classification", "coral", "corn", "dldl", "gaussian", "mean_variance", "regression",
     ],
@@ -44,7 +45,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 64
+    assert composed == 69
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

@@ -24,14 +24,16 @@ def _count(module: nn.Module) -> int:
 
 
 def test_model_1_is_as_published() -> None:
-    net = ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights=None))
+    net = ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights=None, sharing="hard"))
     assert net.input_spec == InputSpec(128, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bilinear")
     convolutions = 3 * 9 * 32 + 32 + 32 * 9 * 64 + 64 + 64 * 9 * 128 + 128
     assert _count(net) == convolutions + 128 * 16 * 16 * 256 + 256
 
 
 def test_model_2_is_as_published() -> None:
-    net = ScratchCNNv2(ScratchCNNv2.Options(name="scratch_cnn_v2", weights=None, dropout=[0.5, 0.3]))
+    net = ScratchCNNv2(
+        ScratchCNNv2.Options(name="scratch_cnn_v2", weights=None, sharing="hard", dropout=[0.5, 0.3])
+    )
     channels = [3, 32, 64, 128, 256]
     convolutions = sum(a * 9 * b + 3 * b for a, b in pairwise(channels))
     linear = 256 * 8 * 8 * 512 + 512 + 512 * 256 + 256
@@ -40,7 +42,7 @@ def test_model_2_is_as_published() -> None:
 
 
 def _resnet(weights: Path | None = None) -> ResNet34:
-    return ResNet34(ResNet34.Options(name="resnet34", weights=weights))
+    return ResNet34(ResNet34.Options(name="resnet34", weights=weights, sharing="hard"))
 
 
 def test_model_3_is_torchvisions_resnet34_without_its_classifier(tmp_path: Path) -> None:

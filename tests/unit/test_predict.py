@@ -15,15 +15,16 @@ from agegender.engine.predict import Predicted, predict
 from agegender.models.backbones.scratch_cnn import ScratchCNN
 from agegender.models.gender_head import GenderHead
 from agegender.models.network import AgeGenderNet
+from agegender.models.sharing.hard import Hard
 
 from ..heads import make_head
 
 
 def _network(age_head: str) -> AgeGenderNet:
     torch.manual_seed(0)
-    backbone = ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights=None), 16)
+    backbone = ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights=None, sharing="hard"), 16)
     features = backbone.num_features
-    return AgeGenderNet(backbone, make_head(age_head, features), GenderHead(features))
+    return AgeGenderNet(backbone, make_head(age_head, features), GenderHead(features), Hard(backbone))
 
 
 def _predict(network: AgeGenderNet, share: Share) -> Predicted:

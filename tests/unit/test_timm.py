@@ -24,7 +24,7 @@ CASES = {  # stages, whether they say maps, side in pixels
 
 
 def _timm(name: str, size: int | None = None) -> Timm:
-    return Timm(Timm.Options(name="timm", backbone=name, weights=None), size)
+    return Timm(Timm.Options(name="timm", backbone=name, weights=None, sharing="hard"), size)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -27,7 +27,7 @@ State = dict[str, Tensor]
 
 
 def _resnet(weights: Path | str | None = None) -> ResNet18:
-    return ResNet18(ResNet18.Options(name="resnet18", weights=weights))
+    return ResNet18(ResNet18.Options(name="resnet18", weights=weights, sharing="hard"))
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +93,9 @@ def test_up_to_a_tenth_may_start_at_random(how: str, whole: State, tmp_path: Pat
 def test_weights_of_another_network_are_refused(tmp_path: Path, whole: State) -> None:
     file = _saved(tmp_path / "resnet18.safetensors", whole)
     with pytest.raises(UserError, match=r"of the backbone's 2\d\d tensors match"):
-        ResNet34(ResNet34.Options(name="resnet34", weights=file))
+        ResNet34(ResNet34.Options(name="resnet34", weights=file, sharing="hard"))
     with pytest.raises(UserError, match=r"0 of the backbone's 150 tensors match \(cls_token is missing"):
-        ViTS16(ViTS16.Options(name="vit_s_16", weights=file), 32)
+        ViTS16(ViTS16.Options(name="vit_s_16", weights=file, sharing="hard"), 32)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_imagenet_without_a_network_says_what_to_fetch(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(UserError, match=r"Fetch https://.*resnet34.*\.pth(.|\n)*put it at .*checkpoints"):
-        ResNet34(ResNet34.Options(name="resnet34", weights="imagenet"))
+        ResNet34(ResNet34.Options(name="resnet34", weights="imagenet", sharing="hard"))
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "hf-hub:timm/tf_efficientnet_lite0.in1k"])
@@ -135,7 +135,9 @@ def test_the_hub_without_a_network_says_what_to_fetch(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert timm is not None
     with pytest.raises(UserError) as caught:
-        EfficientNetLite0(EfficientNetLite0.Options(name="efficientnet_lite0", weights=weights))
+        EfficientNetLite0(
+            EfficientNetLite0.Options(name="efficientnet_lite0", weights=weights, sharing="hard")
+        )
     text = str(caught.value)
     assert text.startswith(f"model.weights={weights}: cannot download the weights (")
     assert "timm/tf_efficientnet_lite0.in1k/resolve/main/model.safetensors" in text
@@ -158,7 +160,9 @@ def test_weights_of_the_hub_bring_their_preprocessing(whole: State, monkeypatch:
     net = _resnet("hf-hub:somebody/faces")
     assert net.input_spec == InputSpec(160, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bicubic")
     assert torch.equal(net.net.conv1.weight, whole["conv1.weight"])
-    other = Timm(Timm.Options(name="timm", backbone="resnet18", weights="hf-hub:somebody/faces"))
+    other = Timm(
+        Timm.Options(name="timm", backbone="resnet18", weights="hf-hub:somebody/faces", sharing="hard")
+    )
     assert other.input_spec == net.input_spec
     assert torch.equal(other.net.conv1.weight, whole["conv1.weight"])
 
@@ -167,12 +171,12 @@ def test_weights_of_the_hub_bring_their_preprocessing(whole: State, monkeypatch:
 def test_position_embeddings_are_fitted_to_the_image_size(cls: type[Any], tmp_path: Path) -> None:
     """A grid of one value stays one; the class token's is kept."""
     name = "encoder.pos_embedding" if cls is ViTB16 else "pos_embed"
-    options = cls.Options(name=cls.entry, weights=None)
+    options = cls.Options(name=cls.entry, weights=None, sharing="hard")
     state = cls(options, 32).net.state_dict()
     state[name] = torch.full_like(state[name], 0.25)
     state[name][:, 0] = 4.0
     file = _saved(tmp_path / "w.safetensors", state)
-    net = cls(cls.Options(name=cls.entry, weights=file), 64)
+    net = cls(cls.Options(name=cls.entry, weights=file, sharing="hard"), 64)
     assert net.loaded.missing == ()
     position_1NC = net.net.get_parameter(name)
     assert position_1NC.shape[1] == 1 + 4 * 4
@@ -182,4 +186,4 @@ def test_position_embeddings_are_fitted_to_the_image_size(cls: type[Any], tmp_pa
 
 def test_a_scratch_network_has_no_imagenet_weights() -> None:
     with pytest.raises(UserError, match="no published weights"):
-        ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights="imagenet"))
+        ScratchCNN(ScratchCNN.Options(name="scratch_cnn", weights="imagenet", sharing="hard"))

@@ -85,7 +85,7 @@ def _values(config_name: str, defaults: dict[str, str]) -> dict[str, Any]:
     for group, option in defaults.items():
         file = conf_dir() / group / f"{option}.yaml"
         if file.is_file():
-            values[group] = read_yaml(file)
+            values[group] = read_yaml(file) | values.get(group, {})
     return values
 
 

@@ -129,6 +129,14 @@ class ModelOptions(Component):
     """What the side of an image must be a multiple of."""
 
     weights: Weights = Field(description="null, imagenet, hf-hub:OWNER/NAME, or a file")
+    sharing: Literal["hard", "split_last_stage", "mtan"] = Field(
+        description="hard: both tasks read the same features; split_last_stage: each has a last stage of its "
+        "own; mtan: each has its own attention over the stages"
+    )
+
+
+class AttentionOptions(Component):
+    """Settings that every attention shares."""
 
 
 class AgeHeadOptions(Component):

@@ -15,9 +15,11 @@ from pydantic import (
 )
 
 from agegender.config.every import Every
+from agegender.config.maps import check_map
 from agegender.config.options import (
     AgeHeadOptions,
     AnyPath,
+    AttentionOptions,
     BalancerOptions,
     Component,
     DataOptions,
@@ -49,6 +51,7 @@ def _component(kind: str) -> BeforeValidator:
 AnyData = Annotated[SerializeAsAny[DataOptions], _component("data")]
 AnySplit = Annotated[SerializeAsAny[SplitOptions], _component("split")]
 AnyModel = Annotated[SerializeAsAny[ModelOptions], _component("model")]
+AnyAttention = Annotated[SerializeAsAny[AttentionOptions], _component("attention")]
 AnyAgeHead = Annotated[SerializeAsAny[AgeHeadOptions], _component("age_head")]
 AnyBalancer = Annotated[SerializeAsAny[BalancerOptions], _component("balancer")]
 
@@ -266,6 +269,14 @@ class EvaluationOptions(Options):
     )
 
 
+class ReportOptions(Options):
+    """What a report shows."""
+
+    images: bool = Field(
+        description="show a few faces and where the network looks in them; drawn faces are always shown"
+    )
+
+
 class SweepOptions(Options):
     """What a sweep's command is told beside its jobs; no run holds it."""
 
@@ -293,16 +304,19 @@ class TrainConfig(Options):
     split: AnySplit
     augment: AugmentOptions
     model: AnyModel
+    attention: AnyAttention
     age_head: AnyAgeHead
     loss: LossOptions
     balancer: AnyBalancer
     schedule: ScheduleOptions
     trainer: TrainerOptions
     evaluation: EvaluationOptions
+    report: ReportOptions
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
         _check_age_range(self.data)
+        check_map(registry.find("model", self.model.name).has_map, self.model, self.attention)
         if self.trainer.accumulate > self.trainer.batch_size:
             raise ValueError(
                 f"trainer.accumulate={self.trainer.accumulate} parts cannot be made of "
@@ -354,6 +368,7 @@ class EvaluateConfig(Options):
     seed: int = Field(ge=0, le=2**32 - 1, description="draws data.limit")
     trainer: ComputeOptions
     evaluation: EvaluationOptions
+    report: ReportOptions
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -398,6 +413,12 @@ class ModelConfig(Options):
     """The backbone's part of a configuration, as a checkpoint holds it."""
 
     model: AnyModel
+
+
+class AttentionConfig(Options):
+    """The attention's part of a configuration, as a checkpoint holds it."""
+
+    attention: AnyAttention
 
 
 class AgeHeadConfig(Options):

@@ -18,6 +18,7 @@ PACKAGES = {
     "data": "agegender.data.sources",
     "split": "agegender.data.splits",
     "model": "agegender.models.backbones",
+    "attention": "agegender.models.attention",
     "age_head": "agegender.models.heads",
     "balancer": "agegender.balancing",
 }

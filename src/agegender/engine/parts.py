@@ -65,10 +65,10 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     ranks = Ranks(fabric)
     balancer = build_balancer(config.balancer, config.seed)
     seed_torch(config.seed)
-    backbone = build_backbone(config.model, config.data.image_size)
+    backbone = build_backbone(config.model, config.data.image_size, config.attention)
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec)
-    network = build_network(backbone, config.age_head, label_spec(config, dataset))
+    network = build_network(backbone, config.age_head, label_spec(config, dataset), config.model.sharing)
     for phase in config.schedule.phases.values():
         network.trainable_names(phase.trainable)  # whether its patterns fit is better known before training
     check_age_range(network.age_head, config, dataset)

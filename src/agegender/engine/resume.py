@@ -17,7 +17,7 @@ _MAY_CHANGE = frozenset(
     {
         "data.root", "data.csv", "data.cache", "data.max_bad", "model.weights", "evaluation.bootstrap",
         "trainer.accelerator", "trainer.max_steps", "trainer.checkpoint_every", "trainer.profile",
-        "trainer.compile",
+        "trainer.compile", "report.images",
     }
 )  # fmt: skip
 """Keys that do not change what the steps do; that the faces are the same is checked by their sums."""

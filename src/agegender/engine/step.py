@@ -226,7 +226,9 @@ class Stepper:
         """Each rank's running statistics become their mean; a frozen backbone's are the same already."""
         if self._ranks.size == 1 or self._network.frozen:
             return
-        statistics = [buffer for buffer in self._network.backbone.buffers() if buffer.is_floating_point()]
+        below_heads = (self._network.backbone, self._network.sharing)
+        buffers = [buffer for module in below_heads for buffer in module.buffers()]
+        statistics = [buffer for buffer in buffers if buffer.is_floating_point()]
         for buffer in statistics:
             buffer /= self._ranks.size
         if statistics:

@@ -11,6 +11,7 @@ from agegender.config.schema import TrainConfig
 from agegender.core.types import InputSpec
 from agegender.data.dataset import Dataset
 from agegender.engine.checkpoint import BEST, load_best
+from agegender.engine.explanation import may_show, write_explanation
 from agegender.engine.fit import Fit
 from agegender.engine.labels import train_genders
 from agegender.engine.parts import Parts, build_parts
@@ -44,9 +45,12 @@ def train(config: TrainConfig, run: RunDirectory, display: Display, watch: Watch
 
 
 def finish(fit: Fit) -> None:
-    """Train to the end, then predict with the best epoch."""
+    """Train to the end, then predict with the best epoch, and show where it looks."""
+    parts, run = fit.parts, fit.run
     fit.fit()
-    _predict(fit.parts, fit.run)
+    _predict(parts, run)
+    if run.is_writer and may_show(parts.config.data, parts.config.report):
+        write_explanation(run.path, parts.network, parts.dataset)
 
 
 def _introduce(parts: Parts, display: Display) -> None:
@@ -55,7 +59,7 @@ def _introduce(parts: Parts, display: Display) -> None:
     shares = ", ".join(f"{part} {counts[part]}" for part in ("train", "val", "cal", "test") if part in counts)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     display.say(
-        f"{config.model.name}, {parameters / 1e6:.2f} M parameters, {network.input_spec.size} px, on "
+        f"{_described(config)}, {parameters / 1e6:.2f} M parameters, {network.input_spec.size} px, on "
         f"{parts.fabric.device} in {_PRECISION[parts.precision]}; {config.data.name}: "
         f"{len(dataset.faces)} faces ({shares}), {len(dataset.rejected)} rejected"
     )
@@ -97,6 +101,13 @@ def _weigh(parts: Parts, display: Display) -> None:
             f"age_head={config.age_head.name} begins near {8 * alike:.2g}; {alike:.2g} weighs gender as 50 "
             "does beside years squared (docs/heads.md)"
         )
+
+
+def _described(config: TrainConfig) -> str:
+    """The model, with its attention and sharing where they are not the plain ones."""
+    name, attention, sharing = config.model.name, config.attention.name, config.model.sharing
+    with_attention = "" if attention == "none" else f" with {attention}"
+    return name + with_attention + ("" if sharing == "hard" else f", sharing {sharing}")
 
 
 def _norms_per_rank(network: torch.nn.Module) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 from agegender.config.schema import EvaluateConfig
 from agegender.core.errors import UserError
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
+from agegender.engine.explanation import may_show
 from agegender.engine.predict import write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
@@ -47,6 +48,8 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
     dataset = dataset.keep(keep, note=_note(int(seen.sum()), config.faces))
     dataset.write(run.path)
     write_predicted(run.path, dataset.faces, predictor.predict(dataset.faces, dataset.samples))
+    if may_show(config.data, config.report):
+        predictor.explain(run.path, dataset)
 
 
 def _is_seen(faces: pd.DataFrame, fitted: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 
 from agegender.config.compose import conf_dir, validate
-from agegender.config.schema import AgeHeadConfig, ModelConfig
+from agegender.config.schema import AgeHeadConfig, AttentionConfig, ModelConfig
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
 from agegender.core.types import InputSpec
 from agegender.data.batches import Batches
+from agegender.data.dataset import Dataset
 from agegender.data.samples.load import Samples
 from agegender.engine.checkpoint import Checkpoint, load_best
 from agegender.engine.device import make_fabric
+from agegender.engine.explanation import write_explanation
 from agegender.engine.predict import Predicted, predict
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
@@ -42,14 +44,21 @@ class Predictor:
         batches = Batches(faces, samples, self.input_spec, self._batch_size, self._fabric.device)
         return predict(self._network, batches.in_order(np.arange(len(samples))), self._fabric.autocast())
 
+    def explain(self, directory: Path, dataset: Dataset) -> None:
+        """Write where the network looks in a few of the faces."""
+        write_explanation(directory, self._network, dataset)
+
 
 def _rebuild(checkpoint: Checkpoint, run: Path) -> AgeGenderNet:
     """The network of a checkpoint, from its own configuration; initial weights are not fetched again."""
-    model = validate(ModelConfig, {"model": {**checkpoint.config["model"], "weights": None}}).model
-    age_head = validate(AgeHeadConfig, {"age_head": _with_new_keys(checkpoint.config["age_head"])}).age_head
-    backbone = build_backbone(model, checkpoint.input_spec.size)
+    stored = {"attention": {"name": "none"}, **checkpoint.config}  # of before attention and sharing
+    plain = {"sharing": "hard", **stored["model"], "weights": None}
+    model = validate(ModelConfig, {"model": plain}).model
+    attention = validate(AttentionConfig, {"attention": stored["attention"]}).attention
+    age_head = validate(AgeHeadConfig, {"age_head": _with_new_keys(stored["age_head"])}).age_head
+    backbone = build_backbone(model, checkpoint.input_spec.size, attention)
     backbone.input_spec = checkpoint.input_spec
-    network = build_network(backbone, age_head, checkpoint.label_spec)
+    network = build_network(backbone, age_head, checkpoint.label_spec, model.sharing)
     try:
         network.load_state_dict(checkpoint.state)
     except RuntimeError as error:

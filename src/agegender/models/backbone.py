@@ -25,7 +25,8 @@ class Backbone(nn.Module):
     input_spec: InputSpec
     """The preprocessing that its weights expect."""
     explain_layer: str
-    """Dotted name of the module whose output is the last feature map or tokens."""
+    """Dotted name of a module that `stage` calls whole, whose output is the last feature map; of tokens, one
+    in front of their last exchange, where a class token alone is read behind it."""
     layers: tuple[tuple[str, ...], ...]
     """Dotted names of its modules from the image to the features, those of one depth together."""
     loose_parameters: tuple[str, ...] = ()

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from agegender.config.options import AgeHeadOptions, ModelOptions
+from agegender.config.maps import check_map
+from agegender.config.options import AgeHeadOptions, AttentionOptions, ModelOptions
 from agegender.core import registry
 from agegender.core.types import InputSpec, LabelSpec
+from agegender.models.attention.attention import put_attention
 from agegender.models.backbone import Backbone
 from agegender.models.gender_head import GenderHead
 from agegender.models.head import AgeHead
-from agegender.models.sharing.hard import Hard
+from agegender.models.sharing.build import build_sharing
 from agegender.models.sharing.sharing import Sharing
 from agegender.models.trainable import rest_where_frozen, trainable_names
 
@@ -39,11 +41,11 @@ class AgeGenderNet(nn.Module):
         backbone: Backbone,
         age_head: AgeHead,
         gender_head: GenderHead,
-        sharing: Sharing | None = None,
+        sharing: Sharing,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.sharing = sharing or Hard()
+        self.sharing = sharing
         self.age_head = age_head
         self.gender_head = gender_head
         self.frozen = False
@@ -82,7 +84,8 @@ class AgeGenderNet(nn.Module):
         return [[parameter for parameter in layer if parameter.requires_grad] for layer in layers]
 
     def _below_heads(self) -> list[nn.Parameter]:
-        return [*self.backbone.parameters(), *self.sharing.parameters()]
+        """The sharing's stand beside the backbone; the last one of the list is the last layer's."""
+        return [*self.sharing.parameters(), *self.backbone.parameters()]
 
     def set_trainable(self, wanted: str | Sequence[str]) -> None:
         """Freeze all parameters but `wanted`: heads, last_stage, all, or patterns over their names.
@@ -105,7 +108,7 @@ class AgeGenderNet(nn.Module):
 
     def compile_features(self) -> None:
         """torch.compile what comes below the heads."""
-        self.features = torch.compile(self.features)  # type: ignore[method-assign]
+        self._below = torch.compile(self._below)  # type: ignore[method-assign]
 
     def train(self, mode: bool = True) -> AgeGenderNet:
         super().train(mode)
@@ -118,7 +121,8 @@ class AgeGenderNet(nn.Module):
 
     def _rest(self) -> None:
         """Layers in which a phase trains nothing do not change at all: no statistics, no dropout."""
-        for modules in self.backbone.layer_modules():
+        layers: list[list[nn.Module]] = [*self.backbone.layer_modules(), [self.sharing]]
+        for modules in layers:
             parameters = [parameter for module in modules for parameter in module.parameters()]
             if parameters and not any(parameter.requires_grad for parameter in parameters):
                 for module in modules:
@@ -126,31 +130,48 @@ class AgeGenderNet(nn.Module):
         rest_where_frozen(self)
 
     def forward(self, images_BCHW: Tensor) -> Outputs:
-        return self.read(self.features(images_BCHW))
+        return self._say(self._below(images_BCHW))
 
     def features(self, images_BCHW: Tensor) -> Tensor:
-        """Images to what the heads read, (B, feature_width)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features_BF: Tensor = self.sharing(self.backbone, images_BCHW)
-        return features_BF
+        """Images to what the heads read, (B, feature_width): where each task has its own, side by side."""
+        return torch.cat(self._below(images_BCHW), dim=1)
 
     def read(self, features_BF: Tensor) -> Outputs:
-        """What the heads say to a backbone's features, in float32 whatever the backbone computes in.
+        """What the heads say to `features`."""
+        return self._say(features_BF.chunk(self.sharing.branches, dim=1))
+
+    def _below(self, images_BCHW: Tensor) -> list[Tensor]:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            branches: list[Tensor] = self.sharing(self.backbone, images_BCHW)
+        return branches
+
+    def _say(self, branches: Sequence[Tensor]) -> Outputs:
+        """What the heads say, in float32 whatever the backbone computes in.
 
         bfloat16 holds 60 years to a quarter of a year.
         """
-        with torch.autocast(features_BF.device.type, enabled=False):
-            per_task = features_BF.float().chunk(self.sharing.branches, dim=1)
-            return Outputs(self.age_head(per_task[0]), self.gender_head(per_task[-1]))
+        with torch.autocast(branches[0].device.type, enabled=False):
+            return Outputs(self.age_head(branches[0].float()), self.gender_head(branches[-1].float()))
 
 
-def build_backbone(model: ModelOptions, image_size: int | None) -> Backbone:
-    """The backbone that `model.name` names; raises UserError for weights it cannot have."""
+def build_backbone(
+    model: ModelOptions, image_size: int | None, attention: AttentionOptions | None = None
+) -> Backbone:
+    """The backbone that `model.name` names, with attention.
+
+    Raises UserError for weights that it cannot have, and for attention or sharing that does not fit it.
+    """
     backbone: Backbone = registry.build("model", model, image_size)
+    if attention is not None:
+        check_map(backbone.has_map, model, attention)  # some know it only once they are built
+        put_attention(attention, backbone)
     return backbone
 
 
-def build_network(backbone: Backbone, age_head: AgeHeadOptions, label_spec: LabelSpec) -> AgeGenderNet:
-    """Heads drawn anew on top of a backbone."""
+def build_network(
+    backbone: Backbone, age_head: AgeHeadOptions, label_spec: LabelSpec, sharing: str = "hard"
+) -> AgeGenderNet:
+    """Heads drawn anew on top of a backbone, which the two tasks share as `sharing` says."""
     head = registry.build("age_head", age_head, backbone.num_features, label_spec)
-    return AgeGenderNet(backbone, head, GenderHead(backbone.num_features))
+    gender_head = GenderHead(backbone.num_features)
+    return AgeGenderNet(backbone, head, gender_head, build_sharing(sharing, backbone))

@@ -18,6 +18,7 @@ from agegender.evaluation.table import read_predictions
 from agegender.report import plots
 from agegender.report.conflict import conflict_blocks
 from agegender.report.data import data_blocks, split_blocks
+from agegender.report.explanation import explanation_blocks
 from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
@@ -53,7 +54,10 @@ _HISTORY = (
     "val_age_rmse", "val_gender_f1", "val_harmonic_mean", "weight_age", "weight_gender",
 )  # fmt: skip
 """Columns of history.csv that the report shows."""
-_SETTINGS = ("run", "model.name", "data.name", "split.name", "loss.lambda", "balancer.name", "seed")
+_SETTINGS = (
+    "run", "model.name", "attention.name", "model.sharing", "data.name", "split.name", "loss.lambda",
+    "balancer.name", "seed",
+)  # fmt: skip
 
 
 def write_report(run_dir: Path) -> None:
@@ -78,6 +82,9 @@ def write_report(run_dir: Path) -> None:
         page.sections[0].blocks += _headline(figures, judged, dataset)
         if len(judged):
             page.section(f"Predictions of the {part} part", *_prediction_plots(run_dir, judged))
+            maps = explanation_blocks(run_dir, judged)
+            if maps:
+                page.section("Where the network looks", *maps)
     else:
         page.sections[0].blocks.append(Text("No predictions were written: there is nothing to judge yet."))
     page.sections[0].blocks.append(_settings(config))

@@ -23,7 +23,7 @@ class ScratchCNN(Backbone):
         """No settings of its own."""
 
     num_features = 256
-    explain_layer = "stages"
+    explain_layer = "stages.8"
     layers = (("stages.0",), ("stages.3",), ("stages.6",), ("neck",))
     stage_channels = _CHANNELS[1:]
     stage_layers = (0, 1, 2)

@@ -31,7 +31,7 @@ class ScratchCNNv2(Backbone):
         )
 
     num_features = 256
-    explain_layer = "stages"
+    explain_layer = "stages.15"
     layers = (
         ("stages.0", "stages.1"), ("stages.4", "stages.5"), ("stages.8", "stages.9"),
         ("stages.12", "stages.13"), ("neck",),

@@ -11,9 +11,10 @@ from agegender.models.sharing.sharing import Sharing
 class Hard(Sharing):
     """Everything below the heads is shared."""
 
-    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> Tensor:
-        features_BF: Tensor = backbone(images_BCHW)
-        return features_BF
+    branches = 1
+
+    def forward(self, backbone: Backbone, images_BCHW: Tensor) -> list[Tensor]:
+        return [backbone(images_BCHW)]
 
     def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:  # noqa: ARG002
         return [[], []]
