@@ -65,7 +65,7 @@ def test_how_many_components_there_are() -> None:
     assert [len(registry.names(kind)) for kind in ("model", "age_head")] == [14, 8]
 
 
-@pytest.mark.parametrize("model", registry.names("model"))
+@pytest.mark.parametrize("model", registry.names("model"), scope="class")  # one model after the other
 class TestBackbone:
     def test_declares_what_it_is(self, model: str) -> None:
         backbone = _network(model).backbone

@@ -88,6 +88,8 @@ FIELDS = [
     for field in _leaves(entry, schema)
     if entry != "tune" or field.path[0] in OF_THE_SEARCH  # its other keys are those of train
 ]
+OWN = {"timm": ["model.backbone=resnet18"], "dinov2_s": ["data.image_size=56"]}
+"""What some cannot be without."""
 COMPONENTS = [(kind, name) for kind in registry.PACKAGES for name in registry.names(kind)]
 
 
@@ -156,7 +158,7 @@ def test_every_option_of_every_component(kind: str, name: str, tmp_path: Any) ->
         ]
         if name == "mixed":
             overrides += [f"data.sources.{label}.root='{tmp_path}'" for label in ("utkface", "fairface")]
-        overrides += ["model.backbone=resnet18"] if name == "timm" else []
+        overrides += OWN.get(name, [])
         plain = to_plain(composer.compose(overrides))
     validate(TrainConfig, {**plain, "model": {**plain["model"], "weights": None}})
     for field in _leaves("train", options, (kind,)):
