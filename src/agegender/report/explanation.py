@@ -26,7 +26,10 @@ _CAPTION = (
 )
 _ATTENTION = " Attention: orange counts for more than it would without attention, blue for less."
 _ALT = "Faces above maps of what raises or lowers their predicted age and speaks for their predicted gender"
-_COLOURS = LinearSegmentedColormap.from_list("maps", [BLUE, "white", ORANGE])
+_SIGNED = LinearSegmentedColormap.from_list(
+    "signed", [(0, BLUE + "e6"), (0.5, BLUE + "00"), (0.5, ORANGE + "00"), (1, ORANGE + "e6")]
+)
+"""Nothing at 0: there the face shows through."""
 _SIZE = 1.5
 """Inches of a face."""
 
@@ -82,17 +85,16 @@ def _draw(faces: npt.NDArray[np.uint8], maps: dict[str, Array], labels: list[str
 
 
 def _overlay(axis: Axes, face: npt.NDArray[np.uint8], signed_HW: Array) -> None:
-    """A map over its face in grey: the larger a value, the less of the face shows."""
+    """A map over its face in pale grey: colour tells the sign, and the larger a value, the more of it."""
     height, width = face.shape[:2]
-    axis.imshow(face.mean(axis=2), cmap="gray", vmin=0, vmax=255)
-    top = float(np.abs(signed_HW).max()) or 1.0
-    scaled_HW = signed_HW / top
+    axis.imshow(face.mean(axis=2), cmap="gray", vmin=-255, vmax=255)
+    scaled_HW = signed_HW / (np.abs(signed_HW).max() or 1)
     axis.imshow(
         scaled_HW,
-        cmap=_COLOURS,
+        cmap=_SIGNED,
         vmin=-1,
         vmax=1,
-        alpha=0.75 * np.abs(scaled_HW),
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         interpolation="bilinear",
+        interpolation_stage="data",
     )
