@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch._functorch.config as functorch_config
 from torch import Tensor, nn
 
 from agegender.config.maps import check_map
@@ -108,6 +109,7 @@ class AgeGenderNet(nn.Module):
 
     def compile_features(self) -> None:
         """torch.compile what comes below the heads."""
+        functorch_config.donated_buffer = False  # each task goes back through the graph on its own
         self._below = torch.compile(self._below)  # type: ignore[method-assign]
 
     def train(self, mode: bool = True) -> AgeGenderNet:
