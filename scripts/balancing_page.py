@@ -90,17 +90,22 @@ def _grid(runs: Sequence[Trained], sweep: Path) -> list[str]:
         "One seed; brackets: 95 % bootstrap intervals over the test faces. The last three columns are means "
         "over the steps that were looked at (`balancer.diagnose_every=20`): the norm of the age gradient on "
         "the shared parameters by that of the gender gradient, lambda included; how often the two pointed "
-        "against each other; the cosine of the angle between them." + _edge(chosen, runs),
+        "against each other; the cosine of the angle between them." + _next(chosen, runs),
     ]
 
 
-def _edge(chosen: Trained, runs: Sequence[Trained]) -> str:
-    """Whether the grid may have ended too soon."""
+def _next(chosen: Trained, runs: Sequence[Trained]) -> str:
+    """How near the second choice comes, and whether the grid may have ended too soon."""
+    second = best([run for run in runs if run is not chosen])
+    text = (
+        f" The grid is coarse: second on val is lambda = {second.lambda_:g}, "
+        f"{chosen.val['harmonic_mean'] - second.val['harmonic_mean']:.3f} behind."
+    )
     lambdas = sorted(run.lambda_ for run in runs)
     if chosen.lambda_ not in (lambdas[0], lambdas[-1]):
-        return ""
+        return text
     end = "largest" if chosen.lambda_ == lambdas[-1] else "smallest"
-    return f" The chosen lambda is the grid's {end}: one beyond it may be better still."
+    return f"{text} The chosen lambda is the grid's {end}: one beyond it may be better still."
 
 
 def _pull(run: Trained) -> str:
