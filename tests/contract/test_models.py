@@ -192,6 +192,7 @@ class TestBackbone:
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # what torch itself imports for this
 @pytest.mark.parametrize("model", ["scratch_cnn", "resnet18", "vit_s_16"])
 def test_compiles(model: str) -> None:
     backbone, images = _network(model).backbone.eval(), _images(model, 2)

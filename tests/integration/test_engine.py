@@ -16,6 +16,7 @@ from torch import Tensor
 
 from agegender.config.schema import AugmentOptions
 from agegender.core.files import read_json
+from agegender.engine import explanation
 from agegender.models.backbones.scratch_cnn import ScratchCNN
 from agegender.models.backbones.scratch_cnn_v2 import ScratchCNNv2
 from agegender.models.heads.regression import RegressionHead
@@ -53,7 +54,8 @@ class TestFrozenPhase:
             train_in(tmp_path / "once", config)
         history = pd.read_csv(tmp_path / "once" / "history.csv").drop(columns=TIMES)
         judged = len(pd.read_csv(tmp_path / "once" / "predictions.csv"))
-        assert sum(seen) == 56 + 8 + judged  # train and val once in three epochs, then the predictions
+        # train and val once in three epochs, then the predictions and the faces that are explained
+        assert sum(seen) == 56 + 8 + judged + explanation.FACES
         with monkeypatch.context() as patch:
             patch.setattr(AugmentOptions, "is_off", property(lambda _self: False))
             train_in(tmp_path / "anew", config)

@@ -224,7 +224,8 @@ class TestOtherThings:
 
     def test_another_model(self, run: Path, call: Call) -> None:
         content = read_yaml(run / "config.yaml")
-        content["model"] = {"name": "scratch_cnn_v2", "weights": None, "dropout": [0.5, 0.3]}
+        own = {"name": "scratch_cnn_v2", "dropout": [0.5, 0.3]}
+        content["model"] = {**content["model"], **own}
         write_yaml(run / "config.yaml", content)
         _refused(call, run, "does not fit config.yaml", "model.name is scratch_cnn", "scratch_cnn_v2")
 

@@ -38,6 +38,7 @@ FILES = {
     "predictions.csv",
     "report.md",
     "report.html",
+    "explain.npz",
     "plots",
     "checkpoints",
     ".hydra",
@@ -59,7 +60,9 @@ def test_a_run_directory_is_complete(tiny_run: Path) -> None:
     assert status["step"] == 4  # 56 training faces, batches of 32, two epochs
     assert status["resumed_from_step"] is None
     config = read_yaml(tiny_run / "config.yaml")
-    assert config["loss"] == {"lambda": 50.0, "age_unit": "years"}
+    assert config["loss"] == {
+        "lambda": 50.0, "age_unit": "years", "label_smoothing": 0.0, "class_weights": None, "focal_gamma": 0.0,
+    }  # fmt: skip
     assert "${" not in (tiny_run / "config.yaml").read_text(encoding="utf-8")
 
 

@@ -23,7 +23,7 @@ def test_how_many_torchvision_supplies() -> None:
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_cost_and_parameters_are_the_published_ones_less_the_classifier(name: str) -> None:
     component = registry.find("model", name)
-    facts = describe(component.Options(name=name, weights=None))
+    facts = describe(component.Options(name=name, weights=None, sharing="hard"))
     assert facts is not None
     published = component.published().meta
     with torch.device("meta"):
@@ -38,7 +38,7 @@ def test_cost_and_parameters_are_the_published_ones_less_the_classifier(name: st
 def test_where_weights_are_is_told(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     component = registry.find("model", "resnet18")
-    options = component.Options(name="resnet18", weights="imagenet")
+    options = component.Options(name="resnet18", weights="imagenet", sharing="hard")
     before = describe(options)
     place = component.place()
     place.parent.mkdir(parents=True)

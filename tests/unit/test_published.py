@@ -36,7 +36,7 @@ def test_what_all_three_share(number: int) -> None:
 
 def test_model_1() -> None:
     recipe = _recipe(1)
-    assert recipe["model"] == {"name": "scratch_cnn", "weights": None}
+    assert recipe["model"] == {"name": "scratch_cnn", "weights": None, "sharing": "hard"}
     assert recipe["data"]["image_size"] == 128
     assert recipe["trainer"]["batch_size"] == 32
     assert recipe["loss"]["lambda"] == 1
@@ -45,7 +45,9 @@ def test_model_1() -> None:
 
 def test_model_2() -> None:
     recipe = _recipe(2)
-    assert recipe["model"] == {"name": "scratch_cnn_v2", "weights": None, "dropout": [0.5, 0.3]}
+    assert recipe["model"] == {
+        "name": "scratch_cnn_v2", "weights": None, "sharing": "hard", "dropout": [0.5, 0.3],
+    }  # fmt: skip
     assert recipe["data"]["image_size"] == 128
     assert recipe["trainer"]["batch_size"] == 32
     assert recipe["loss"]["lambda"] == 50
@@ -57,7 +59,7 @@ def test_model_2() -> None:
 
 def test_model_3() -> None:
     recipe = _recipe(3)
-    assert recipe["model"] == {"name": "resnet34", "weights": "imagenet"}
+    assert recipe["model"] == {"name": "resnet34", "weights": "imagenet", "sharing": "hard"}
     assert recipe["data"]["image_size"] == 224
     assert recipe["trainer"]["batch_size"] == 16
     assert recipe["loss"]["lambda"] == 50

@@ -126,7 +126,7 @@ import numpy as np
 import pandas as pd
 from agegender.data.samples import store
 from agegender.data.samples.load import load_samples
-def kill(paths, rows, size, progress):
+def kill(paths, rows, size, progress, interpolation):
     yield {0: np.ones((size, size, 3), np.uint8)}, {}
     os.kill(os.getpid(), 9)
 store.decode_chunks = kill

@@ -162,7 +162,9 @@ def test_values_become_settings(tmp_path: Path) -> None:
         }
     )
     plain = config.to_dict()
-    assert plain["model"] == {"name": "scratch_cnn_v2", "weights": None, "dropout": [0.1, 0.2]}
+    assert plain["model"] == {
+        "name": "scratch_cnn_v2", "weights": None, "sharing": "hard", "dropout": [0.1, 0.2],
+    }  # fmt: skip
     assert (plain["schedule"]["phases"]["all"]["lr"], plain["schedule"]["ema"]) == (rate, None)
     assert (plain["trainer"]["profile"], plain["seed"]) == (True, 7)
     assert "trials" not in plain

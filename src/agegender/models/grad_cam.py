@@ -54,9 +54,10 @@ def grad_cam(network: AgeGenderNet, images_BCHW: Tensor) -> Maps:
 
 def _scores(network: AgeGenderNet, outputs: Outputs) -> tuple[Tensor, Tensor]:
     """Years, and log-odds of the answered gender."""
-    years_B = network.age_head.decode(outputs.age_BK).years_B
-    if not years_B.requires_grad:  # decoded by counting, say
-        years_B = outputs.age_BK.sum(dim=1)
+    estimate, ages_A = network.age_head.decode(outputs.age_BK), network.age_head.ages_A
+    years_B = estimate.years_B
+    if estimate.posterior_BA is not None and ages_A is not None:
+        years_B = estimate.posterior_BA @ ages_A  # a median has no gradient
     female_B = outputs.gender_B2[:, GENDERS.index("female")] - outputs.gender_B2[:, GENDERS.index("male")]
     return years_B, female_B.abs()
 
