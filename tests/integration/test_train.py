@@ -61,7 +61,8 @@ def test_a_run_directory_is_complete(tiny_run: Path) -> None:
     assert status["resumed_from_step"] is None
     config = read_yaml(tiny_run / "config.yaml")
     assert config["loss"] == {
-        "lambda": 50.0, "age_unit": "years", "label_smoothing": 0.0, "class_weights": None, "focal_gamma": 0.0,
+        "lambda": 50.0, "age_unit": "years",
+        "label_smoothing": 0.0, "class_weights": None, "focal_gamma": 0.0,
     }  # fmt: skip
     assert "${" not in (tiny_run / "config.yaml").read_text(encoding="utf-8")
 
