@@ -232,7 +232,8 @@ class TrainerOptions(Options):
         ge=1, le=4096, description="machines; with more than one, torchrun or srun starts the processes"
     )
     precision: Literal["auto", 32, "bf16", 16] = Field(
-        description="32, or autocast to bf16 or (on cuda alone) 16; auto: bf16 where the hardware has it"
+        description="32, or autocast to bf16 or (on cuda alone) 16; auto: bf16 where the hardware "
+        "has it and gains by it"
     )
     compile: bool = Field(description="torch.compile the backbone: the first steps then take a while")
     batch_size: int = Field(

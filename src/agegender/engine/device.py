@@ -16,6 +16,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import nn
 
 from agegender.config.schema import TrainerOptions
 from agegender.core.allocator import keep_freed_memory
@@ -70,11 +71,22 @@ def _check_compiler() -> None:
         )
 
 
-def resolve_precision(accelerator: str, precision: int | str) -> int | str:
-    """What `auto` means here: bf16 where the hardware computes in it, else 32."""
+def resolve_precision(accelerator: str, precision: int | str, network: nn.Module) -> int | str:
+    """What `auto` means here: bf16 where the hardware computes in it, else 32.
+
+    CPUs compute depthwise convolutions, hence whole MobileNets, more slowly in bf16 than in float32.
+    """
     if precision != "auto":
         return precision
-    return "bf16" if _has_bf16(_chosen(accelerator)) else 32
+    kind = _chosen(accelerator)
+    return "bf16" if _has_bf16(kind) and not (kind == "cpu" and _is_depthwise(network)) else 32
+
+
+def _is_depthwise(network: nn.Module) -> bool:
+    return any(
+        isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+        for module in network.modules()
+    )
 
 
 def _has_bf16(kind: str) -> bool:

@@ -61,12 +61,12 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     The weights are drawn from the seed. Raises UserError for what is wrong before training.
     """
     trainer = config.trainer
-    precision = resolve_precision(trainer.accelerator, trainer.precision)
-    fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
-    ranks = Ranks(fabric)
     balancer = build_balancer(config.balancer, config.seed)
     seed_torch(config.seed)
     backbone = build_backbone(config.model, config.data.image_size, config.attention)
+    precision = resolve_precision(trainer.accelerator, trainer.precision, backbone)
+    fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
+    ranks = Ranks(fabric)
     _check_phases(config, backbone)
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec)
