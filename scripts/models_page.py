@@ -29,34 +29,61 @@ WORDS = {
     "cbam": "`attention=cbam` after every stage, against none",
     "split_last_stage": "`model.sharing=split_last_stage` against `hard`",
     "random_weights": "random weights against ImageNet's",
-    "two_phase": "two phases (heads alone for one epoch, all for three) against one of four epochs",
+    "two_phase": "two phases (heads alone for one epoch, all for two) against one of three epochs",
 }
 
 
-def page(grid: Path, seeds: Sequence[Path], changes: Mapping[str, Path]) -> str:
-    """Heads, then one section for all changes."""
+def page(
+    grid: Path, seeds: Sequence[Path], on_small: Mapping[str, Path], on_pretrained: Mapping[str, Path]
+) -> str:
+    """Heads, what changes the small network, what changes the pretrained one."""
     runs = [*trained(grid), *(run for sweep in seeds for run in trained(sweep))]
     by_head = _at_chosen(runs)
-    reference = by_head[REFERENCE]
-    dataset = read_json(runs[0].path / "dataset.json")
+    small = by_head[REFERENCE]
+    (first, pretrained), *others = [(name, list(trained(path))) for name, path in on_pretrained.items()]
     lines = [
         "# Models on real faces",
         "",
         "Written by `python scripts/study_models.py UTKFACE WEIGHTS --page docs/models.md`, which trains "
         "what is missing and reads every figure from run directories. UTKFACE is the folder of UTKFace as "
         "published, WEIGHTS a file of `tf_efficientnet_lite0` pretrained on ImageNet-1k. "
-        "[heads.md](heads.md) says what each head does.",
+        "[heads.md](heads.md), [attention.md](attention.md) and [backbones.md](backbones.md) say what each "
+        "thing is.",
         "",
-        f"{dataset['used']:,} faces ({parts_of(runs[0])}), `split=dedup`; EfficientNet-Lite0 at "
-        f"{runs[0].config['data']['image_size']} px, four epochs for everybody; one change at a time, the "
-        "same faces for all. What is chosen (epoch, lambda) is chosen on val; what is reported is the test "
-        f"part. {len({run.seed for run in reference})} seeds, which say little about the spread of the "
-        f"training: differences have 95 % intervals of a paired bootstrap over the faces (clusters of "
-        f"duplicates) and the seeds ({BOOTSTRAP:,} draws).",
+        "One change at a time, the same faces (`split=dedup`) and the same number of epochs for everybody "
+        "within a table. What is chosen (epoch, lambda) is chosen on val; what is reported is the test part, "
+        f"as means over {len(small)} seeds. Differences have 95 % intervals of a paired bootstrap over the "
+        f"faces (clusters of duplicates) and the seeds ({BOOTSTRAP:,} draws); so few seeds say little about "
+        "the spread of the training, and budgets are small: who is ahead here may be behind in the end.",
+        "",
+        "## Age heads",
+        "",
+        f"{_about(small[0])}.",
         *_heads(runs, by_head, grid, seeds),
-        *_changes(reference, changes),
+        "",
+        "## Attention and sharing",
+        "",
+        f"The same network; the reference is `{REFERENCE}` at lambda = {small[0].lambda_:g}, as above.",
+        *_changes(small, [(name, list(trained(path))) for name, path in on_small.items()], on_small),
+        "",
+        "## Weights and phases",
+        "",
+        f"{_about(pretrained[0])}; `{REFERENCE}` at the same lambda.",
+        *command(on_pretrained[first], PLACES)[:-1],
+        *_changes(pretrained, others, on_pretrained),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _about(run: Trained) -> str:
+    """Network, faces and budget."""
+    config = run.config
+    used = read_json(run.path / "dataset.json")["used"]
+    epochs = sum(phase["epochs"] for phase in config["schedule"]["phases"].values())
+    return (
+        f"`{config['model']['name']}` at {config['data']['image_size']} px, {epochs} epochs, {used:,} faces "
+        f"({parts_of(run)})"
+    )
 
 
 def _head(run: Trained) -> str:
@@ -101,7 +128,6 @@ def _heads(
     level = [head for head in by_head if head not in (*ahead, *behind, REFERENCE)]
     return [
         "",
-        "## Age heads",
         *command(grid, PLACES),
         "Lambda is chosen for each head by the harmonic mean on val (one seed), as a loss of order 1 is "
         "drowned where years squared are balanced:",
@@ -141,20 +167,15 @@ def _sentence(ahead: Sequence[str], level: Sequence[str], behind: Sequence[str])
     return " ".join(words)
 
 
-def _changes(reference: Sequence[Trained], changes: Mapping[str, Path]) -> list[str]:
+def _changes(
+    reference: Sequence[Trained],
+    changes: Sequence[tuple[str, Sequence[Trained]]],
+    sweeps: Mapping[str, Path],
+) -> list[str]:
     rows = [["reference", *means(reference), "–", "–", "–"]]
     commands = []
-    for name, sweep in changes.items():
-        runs = list(trained(sweep))
+    for name, runs in changes:
         found = differences(runs, reference)
         rows.append([WORDS[name], *means(runs), *(difference(found[figure], figure) for figure in FIGURES)])
-        commands += command(sweep, PLACES)[:-1]
-    return [
-        "",
-        "## One change at a time",
-        "",
-        f"Each against `{REFERENCE}` at lambda = {reference[0].lambda_:g}, which stays as it is.",
-        *commands,
-        "",
-        *table(["change", *headers("test "), *headers("− reference, ")], rows),
-    ]
+        commands += command(sweeps[name], PLACES)[:-1]
+    return [*commands, "", *table(["change", *headers("test "), *headers("− reference, ")], rows)]

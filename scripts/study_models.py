@@ -3,14 +3,15 @@
 python scripts/study_models.py UTKFACE WEIGHTS --output outputs/models --page docs/models.md
 
 One change at a time. First every age head over one short lambda grid, then each head at the lambda that its
-own val faces choose, over seeds; then attention, sharing, random weights and two phases against the
-reference, which is plain regression. A sweep that is there already is taken up where it stands.
+own val faces choose, over seeds; then attention and sharing against plain regression; then, on a pretrained
+backbone, its weights and phases. A sweep that is there already is taken up where it stands.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +20,17 @@ from study import FIGURE, Sweep, listed
 
 from agegender.core.files import write_text
 
-SETTINGS = (
-    "model=efficientnet_lite0", "data=utkface", "data.limit=6000", "data.image_size=96",
-    "schedule.phases.all.epochs=4", "schedule.phases.all.lr=5e-4", "schedule.rate=cosine",
+SMALL = (
+    "model=scratch_cnn_v2", "data=utkface", "data.limit=8000", "data.image_size=64",
+    "schedule.phases.all.epochs=6", "schedule.rate=cosine", "schedule.warmup_epochs=0.5",
+)  # fmt: skip
+"""Where heads, attention and sharing are compared."""
+PRETRAINED = (
+    "model=efficientnet_lite0", "data=utkface", "data.limit=4000", "data.image_size=80",
+    "schedule.phases.all.epochs=3", "schedule.phases.all.lr=5e-4", "schedule.rate=cosine",
     "schedule.warmup_epochs=0.5",
 )  # fmt: skip
+"""Where weights and phases are."""
 HEADS = (
     "regression", "classification", "dldl", "mean_variance", "coral", "corn", "bins", "gaussian",
 )  # fmt: skip
@@ -31,35 +38,52 @@ REFERENCE = "regression"
 LAMBDAS = (1, 10, 100, 1000)
 SEEDS = (1, 2)
 """Beside 0, which the grid has."""
-CHANGES: Mapping[str, tuple[str, ...]] = {
+ON_SMALL: Mapping[str, tuple[str, ...]] = {
     "cbam": ("attention=cbam",),
     "split_last_stage": ("model.sharing=split_last_stage",),
+}
+ON_PRETRAINED: Mapping[str, tuple[str, ...]] = {
+    "pretrained": (),
     "random_weights": ("model.weights=null",),
     "two_phase": (
         "schedule=two_phase", "schedule.phases.heads.epochs=1", "schedule.phases.heads.lr=1e-3",
-        "schedule.phases.all.epochs=3", "schedule.phases.all.lr=5e-4",
+        "schedule.phases.all.epochs=2",
     ),
 }  # fmt: skip
-"""Each against the reference, with the same number of epochs."""
+"""The first is the others' reference; all have the same number of epochs."""
 
 
-def train(root: Path, weights: Path, output: Path) -> tuple[Sweep, list[Sweep], dict[str, Sweep]]:
-    """The grid, the heads over seeds (a sweep for each lambda that some heads chose), the changes."""
-    settings = (f"data.root={root}", f"model.weights={weights}", *SETTINGS)
+@dataclass(frozen=True)
+class Study:
+    """The directories of its sweeps."""
+
+    grid: Path
+    seeds: list[Path]
+    """One for each lambda that some heads have chosen."""
+    on_small: dict[str, Path]
+    on_pretrained: dict[str, Path]
+
+
+def train(root: Path, weights: Path, output: Path) -> Study:
+    """All sweeps, one after the other."""
+    small = (f"data.root={root}", *SMALL)
     grid = Sweep(output / "heads", (f"age_head={listed(HEADS)}", f"loss.lambda={listed(LAMBDAS)}"))
-    chosen = chosen_lambdas(grid.run(settings))
+    chosen = chosen_lambdas(grid.run(small))
     seeds = []
     for lambda_ in dict.fromkeys(chosen.values()):
         heads = [head for head, value in chosen.items() if value == lambda_]
         lines = (f"age_head={listed(heads)}", f"loss.lambda={lambda_}", f"seed={listed(SEEDS)}")
         seeds.append(Sweep(output / f"seeds_{lambda_}", lines))
-        seeds[-1].run(settings)
-    changes = {}
+        seeds[-1].run(small)
     reference = (f"age_head={REFERENCE}", f"loss.lambda={chosen[REFERENCE]}", f"seed={listed((0, *SEEDS))}")
-    for name, change in CHANGES.items():
-        changes[name] = Sweep(output / name, (*change, *reference))
-        changes[name].run([each for each in settings if not _is_set(each, change)])
-    return grid, seeds, changes
+    pretrained = (f"data.root={root}", f"model.weights={weights}", *PRETRAINED)
+    places = []
+    for settings, changes in ((small, ON_SMALL), (pretrained, ON_PRETRAINED)):
+        sweeps = {name: Sweep(output / name, (*change, *reference)) for name, change in changes.items()}
+        for name, sweep in sweeps.items():
+            sweep.run([each for each in settings if not _is_set(each, changes[name])])
+        places.append({name: sweep.directory for name, sweep in sweeps.items()})
+    return Study(grid.directory, [sweep.directory for sweep in seeds], *places)
 
 
 def _is_set(setting: str, lines: tuple[str, ...]) -> bool:
@@ -81,10 +105,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs/models"))
     parser.add_argument("--page", type=Path)
     arguments = parser.parse_args()
-    grid, seeds, changes = train(arguments.root, arguments.weights, arguments.output)
+    study = train(arguments.root, arguments.weights, arguments.output)
     if arguments.page is not None:
-        directories = {name: sweep.directory for name, sweep in changes.items()}
-        text = page(grid.directory, [sweep.directory for sweep in seeds], directories)
+        text = page(study.grid, study.seeds, study.on_small, study.on_pretrained)
         write_text(arguments.page, text)
 
 

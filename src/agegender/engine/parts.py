@@ -11,7 +11,8 @@ from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
 from agegender.balancing.build import build_balancer
-from agegender.config.schema import TRAINABLE, TrainConfig
+from agegender.config.schedule import TRAINABLE
+from agegender.config.schema import TrainConfig
 from agegender.core.seeding import seed_torch, stream
 from agegender.core.types import InputSpec, LabelSpec
 from agegender.data.batches import Batches, Share

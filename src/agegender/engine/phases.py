@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from agegender.config.schema import PhaseOptions, ScheduleOptions
+from agegender.config.schedule import PhaseOptions, ScheduleOptions
 from agegender.models.network import AgeGenderNet
 
 _OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {

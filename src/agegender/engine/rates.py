@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from agegender.config.schema import ScheduleOptions
+from agegender.config.schedule import ScheduleOptions
 from agegender.engine.monitor import Monitor
 
 _RISE, _FIRST, _LAST = 0.3, 1 / 25, 1 / 250_000

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from agegender.config.schema import TRAINABLE
+from agegender.config.schedule import TRAINABLE
 from agegender.core.errors import UserError
 
 
