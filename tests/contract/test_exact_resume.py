@@ -18,6 +18,7 @@ TINY = ("data.n=60", "data.image_size=16", "trainer.batch_size=12", "augment=str
 """42 training faces: four steps an epoch."""
 SLOW = (
     "model.weights=null", "data.n=40", "data.image_size=32", "trainer.max_steps=2", "schedule.optimizer=sgd",
+    "schedule.phases.all.lr=1e-7",
 )  # fmt: skip
 """Settings of networks that take long; two steps, cut within the only epoch, and small checkpoints."""
 OWN = {

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import write_json
 from agegender.core.types import InputSpec, LabelSpec
@@ -19,6 +20,7 @@ from agegender.models.attention.cbam import CBAM
 from agegender.models.backbone import HALF, Backbone
 from agegender.models.gender_head import GenderHead
 from agegender.models.grad_cam import grad_cam
+from agegender.models.grid_head import GridHead
 from agegender.models.heads.regression import RegressionHead
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 from agegender.models.sharing.build import build_sharing
@@ -26,6 +28,7 @@ from agegender.report.explanation import explanation_blocks
 from agegender.report.page import Figure
 from agegender.report.run import write_report
 
+from ..heads import make_head
 from ..made import predictions
 from ..training import composed, train_in
 
@@ -94,6 +97,21 @@ def test_with_pooled_means_it_is_the_class_activation_map(has_map: bool) -> None
     sign_B11 = torch.where(is_female_B, 1.0, -1.0)[:, None, None]
     torch.testing.assert_close(maps.gender_BHW, sign_B11 * female_BHW)
     assert maps.attention == {}
+
+
+@pytest.mark.parametrize("name", registry.names("age_head"))
+def test_every_age_head_is_explained(name: str) -> None:
+    """By its mean where it has a posterior: a median has no gradient."""
+    backbone = Patches(has_map=True)
+    heads = [make_head(name)]
+    if isinstance(heads[0], GridHead):
+        heads.append(make_head(name, decode="median"))
+    maps = [
+        grad_cam(AgeGenderNet(backbone, head, GenderHead(4), build_sharing("hard", backbone)), _images())
+        for head in heads
+    ]
+    assert maps[0].age_BHW.any()
+    torch.testing.assert_close(maps[0].age_BHW, maps[-1].age_BHW)
 
 
 @pytest.mark.parametrize("sharing", ["hard", "split_last_stage", "mtan"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from agegender.core.types import GENDERS
 from agegender.models.attention.attention import Attention
 from agegender.models.backbone import Backbone
+from agegender.models.grid_head import mean_age
 from agegender.models.network import AgeGenderNet, Outputs
 
 
@@ -57,7 +58,7 @@ def _scores(network: AgeGenderNet, outputs: Outputs) -> tuple[Tensor, Tensor]:
     estimate, ages_A = network.age_head.decode(outputs.age_BK), network.age_head.ages_A
     years_B = estimate.years_B
     if estimate.posterior_BA is not None and ages_A is not None:
-        years_B = estimate.posterior_BA @ ages_A  # a median has no gradient
+        years_B = mean_age(estimate.posterior_BA, ages_A)  # a median has no gradient
     female_B = outputs.gender_B2[:, GENDERS.index("female")] - outputs.gender_B2[:, GENDERS.index("male")]
     return years_B, female_B.abs()
 
