@@ -1,14 +1,16 @@
-"""Shared by all tests: one thread a process, and a cache of drawn faces that the workers share."""
+"""Shared by all tests: one thread a process, small pictures, and a cache of drawn faces for all workers."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 import torch
 
 torch.set_num_threads(1)
+mpl.rcParams["savefig.dpi"] = 30  # pictures take much of a small run's time
 
 
 @pytest.fixture(scope="session", autouse=True)

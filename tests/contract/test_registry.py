@@ -26,7 +26,7 @@ EXPECTED = {
         "imtl_g", "imtl_l", "mgda", "nash_mtl", "pcgrad", "rlw", "stch", "uncertainty", "upgrad",
     ],
 }  # fmt: skip
-PRESETS = {"data": {"kaggle_nppe1": "csv"}}
+PRESETS = {"data": {"kaggle_nppe1": "csv"}, "age_head": {"regression_from_zero": "regression"}}
 
 
 @pytest.mark.parametrize("kind", registry.PACKAGES)
@@ -45,7 +45,7 @@ def test_every_option_of_every_group_composes() -> None:
             for option in options:
                 composer.compose([f"{group}={option}"])
                 composed += 1
-    assert composed == 69
+    assert composed == 70
 
 
 def test_a_sweep_preset_is_a_sweep() -> None:

@@ -52,7 +52,7 @@ def test_the_same_loss_curve(pair: Path, tmp_path: Path) -> None:
     assert last.iloc[-1] < last.iloc[0]
 
 
-@pytest.mark.parametrize("name", ["pcgrad", "gradnorm", "famo"])
+@pytest.mark.parametrize("name", ["pcgrad", "gradnorm"])
 def test_the_same_curve_where_gradients_are_balanced(name: str, tmp_path: Path) -> None:
     """Each task's gradient, its norm on the last layer, and a second look are sums over the ranks."""
     lines = (*UNEVEN, f"balancer={name}", "balancer.diagnose_every=1", "trainer.max_steps=6")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,7 +165,8 @@ def test_a_run_writes_and_its_report_shows_them(tmp_path: Path) -> None:
         assert file["face"].shape == (count, 16, 16, 3)
         shapes = [file[name].shape for name in ("age", "gender", "attention")]
         assert shapes == 3 * [(count, 2, 2)]
-    write_report(tmp_path)
+    with mpl.rc_context({"savefig.dpi": "figure"}):
+        write_report(tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert f"{count} faces of the test part" in text
     assert "Attention: orange" in text

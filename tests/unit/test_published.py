@@ -70,3 +70,9 @@ def test_model_3() -> None:
     }
     published = {"flip": 0.5, "rotate": 10.0, "brightness": 0.2, "contrast": 0.2}
     assert TrainConfig.model_validate(recipe).augment == augmentation(**published)
+
+
+def test_a_recipe_takes_another_age_head() -> None:
+    with composing("train") as composer:
+        plain = to_plain(composer.compose(["experiment=published/model2", "age_head=coral"]))
+    assert validate(TrainConfig, plain).age_head.name == "coral"
