@@ -42,7 +42,7 @@ def val_age_rmse(history: pd.DataFrame, path: Path) -> None:
     figure, axis = _figure()
     line(axis, history["epoch"], history["val_age_rmse"], ORANGE, "s", "val")
     axis.set(ylabel="age RMSE (years)")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.05 * history["val_age_rmse"].max() or 1)  # the margin of a flat curve alone is none
     along_epochs(axis, history)
     _save(figure, path)
 

@@ -19,13 +19,14 @@ class SplitLastStage(Sharing):
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
         self.gender = _last_stage(backbone)
+        self._age = backbone.last_stage_parameters()  # asked for in every step
 
     def forward(self, backbone: Backbone, images_BCHW: Tensor) -> list[Tensor]:
         x = backbone.trunk(images_BCHW)
         return [backbone.tail(x), self.gender.tail(x)]
 
-    def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:
-        return [backbone.last_stage_parameters(), list(self.gender.parameters())]
+    def own_parameters(self, backbone: Backbone) -> list[list[nn.Parameter]]:  # noqa: ARG002
+        return [self._age, list(self.gender.parameters())]
 
     def last_stages(self, backbone: Backbone) -> list[Backbone]:
         return [backbone, self.gender]
