@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from agegender.config.compose import conf_dir, validate
-from agegender.config.schema import AgeHeadConfig
+from agegender.config.inference import AgeHeadConfig
 from agegender.core import registry
 from agegender.core.files import read_yaml
 from agegender.core.types import LabelSpec

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from agegender.config.compose import composing, to_plain, validate
-from agegender.config.schema import AgeHeadConfig, ModelConfig
+from agegender.config.inference import AgeHeadConfig, ModelConfig
 from agegender.core import registry
 from agegender.core.types import LabelSpec
 from agegender.engine.phases import enter_phase

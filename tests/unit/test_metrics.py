@@ -239,7 +239,7 @@ def test_the_seed_alone_decides() -> None:
 
 def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = metrics(_table(), bootstrap=50)
-    monkeypatch.setattr("agegender.evaluation.metrics._CHUNK", 120)
+    monkeypatch.setattr("agegender.evaluation.bootstrap._CHUNK", 120)
     assert metrics(_table(), bootstrap=50) == whole
 
 

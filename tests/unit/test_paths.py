@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 
 from agegender.config.compose import composing, to_plain
+from agegender.config.inference import EvaluateConfig, PredictConfig
 from agegender.config.options import AnyPath, Component, ExistingDir, ExistingFile, ExistingPath, Options
 from agegender.config.paths import PATH_KEYS, PATH_LIST_KEYS, quote_paths
 from agegender.config.report import ReportConfig
-from agegender.config.schema import (
-    EvaluateConfig,
-    PredictConfig,
-    ResumeOptions,
-    SweepOptions,
-    TrainConfig,
-)
+from agegender.config.schema import ResumeOptions, SweepOptions, TrainConfig
 from agegender.core import registry
 
 ODD = [

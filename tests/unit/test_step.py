@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from agegender.balancing.balancer import TASKS, Balancer, Seen, Weights
 from agegender.balancing.build import build_balancer
-from agegender.config.schema import LossOptions
+from agegender.config.loss import LossOptions
 from agegender.core import registry
 from agegender.core.types import LabelSpec
 from agegender.data.batches import Batches, Share, StepBatch

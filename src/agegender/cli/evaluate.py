@@ -6,8 +6,8 @@ import sys
 
 from agegender.cli.run import reported
 from agegender.config.entry import Entry, run_entry
+from agegender.config.inference import EvaluateConfig
 from agegender.config.preflight import Plan, claim_directory
-from agegender.config.schema import EvaluateConfig
 
 
 def check(config: EvaluateConfig) -> None:

@@ -9,8 +9,8 @@ from tempfile import TemporaryFile
 import pandas as pd
 
 from agegender.config.entry import Entry, run_entry
+from agegender.config.inference import PredictConfig
 from agegender.config.preflight import Plan
-from agegender.config.schema import PredictConfig
 from agegender.core.errors import RunError, UserError
 from agegender.core.files import write_csv
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agegender.config.components import AnyModel
 from agegender.config.options import Options
-from agegender.config.schema import AnyModel
 
 
 class ModelsConfig(Options):

@@ -106,6 +106,12 @@ class DataOptions(Component):
     age_min: float = Field(ge=0, le=150, description="years; a row below is rejected")
     age_max: float = Field(ge=0, le=150, description="years; a row above is rejected")
 
+    @model_validator(mode="after")
+    def _range_rises(self) -> Self:
+        if self.age_min >= self.age_max:
+            raise ValueError(f"data.age_min={self.age_min:g} must be below data.age_max={self.age_max:g}")
+        return self
+
 
 class SplitOptions(Component):
     """Settings that every split shares."""
@@ -173,3 +179,13 @@ class BalancerOptions(Component):
         description="steps between two looks at each task's own gradient on the shared parameters, each at "
         "the cost of another backward pass; null: never",
     )
+
+
+class UncertaintyOptions(Component):
+    """Settings that every way to predict shares; the intervals rest on the cal part alone."""
+
+    intervals: Literal["plain", "predicted_age", "group"] | None = Field(
+        description="conformal intervals of ages: one width for all, one a band of predicted ages, one a "
+        "group (where the group is known at prediction); null: none"
+    )
+    level: float = Field(ge=0.5, le=0.99, description="share of faces that age_low to age_high shall hold")

@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
+from pydantic import Field, model_validator
+
+from agegender.config.components import (
+    AnyAgeHead,
+    AnyAttention,
+    AnyBalancer,
+    AnyData,
+    AnyModel,
+    AnySplit,
+    AnyUncertainty,
 )
-
 from agegender.config.every import Every
+from agegender.config.judging import EvaluationOptions, ReportOptions
+from agegender.config.loss import LossOptions
 from agegender.config.maps import check_map
-from agegender.config.options import (
-    AgeHeadOptions,
-    AnyPath,
-    AttentionOptions,
-    BalancerOptions,
-    Component,
-    DataOptions,
-    ExistingPath,
-    Fraction,
-    ModelOptions,
-    Options,
-    SplitOptions,
-)
+from agegender.config.options import AnyPath, Fraction, Options
 from agegender.config.schedule import ScheduleOptions
 from agegender.core import registry
-from agegender.core.errors import unknown
-
-
-def _component(kind: str) -> BeforeValidator:
-    """Validate a group's mapping with the Options of the component that its `name` names."""
-
-    def parse(value: Any) -> Any:
-        if isinstance(value, Component):
-            return value
-        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-            raise ValueError(f"must be a mapping with a name, one of {', '.join(registry.names(kind))}")
-        if value["name"] not in registry.names(kind):
-            raise ValueError(unknown("name", value["name"], registry.names(kind)))
-        return registry.find(kind, value["name"]).Options.model_validate(value)
-
-    return BeforeValidator(parse)
-
-
-AnyData = Annotated[SerializeAsAny[DataOptions], _component("data")]
-AnySplit = Annotated[SerializeAsAny[SplitOptions], _component("split")]
-AnyModel = Annotated[SerializeAsAny[ModelOptions], _component("model")]
-AnyAttention = Annotated[SerializeAsAny[AttentionOptions], _component("attention")]
-AnyAgeHead = Annotated[SerializeAsAny[AgeHeadOptions], _component("age_head")]
-AnyBalancer = Annotated[SerializeAsAny[BalancerOptions], _component("balancer")]
 
 
 class AugmentOptions(Options):
@@ -94,45 +61,6 @@ class AugmentOptions(Options):
     @property
     def is_off(self) -> bool:
         return not (self.changes_images or self.mixup)
-
-
-def _class_weights(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
-    """One message for all that is none of the allowed shapes."""
-    try:
-        return parse(value)
-    except ValidationError as error:
-        raise ValueError("must be null, balanced, or [female, male], each above 0, at most 1000") from error
-
-
-ClassWeights = Annotated[
-    Literal["balanced"]
-    | Annotated[list[Annotated[float, Field(gt=0, le=1000)]], Field(min_length=2, max_length=2)]
-    | None,
-    WrapValidator(_class_weights),
-]
-
-
-class LossOptions(Options):
-    """The published loss: age loss (years squared for the regression head) + lambda * cross entropy.
-
-    What is set of the gender loss holds in validation, too.
-    """
-
-    lambda_: float = Field(alias="lambda", ge=0, description="weight of the gender loss against the age loss")
-    age_unit: Literal["years", "std"] = Field(
-        description="what the age loss counts when it is weighed: years, or standard deviations of the "
-        "training faces' ages; lambda=50 of years squared is 50/std^2 of std (0.13 where std is 19.9 years)"
-    )
-    label_smoothing: float = Field(
-        ge=0, le=0.5, description="share of each gender label that is given to both genders alike"
-    )
-    class_weights: ClassWeights = Field(
-        description="what faces of each gender weigh: [female, male], or balanced: the inverse of how many "
-        "are in train; null: 1"
-    )
-    focal_gamma: float = Field(
-        ge=0, le=20, description="focal loss: times (1 - p)^gamma, so that sure answers count less; 0: off"
-    )
 
 
 class TrainerOptions(Options):
@@ -179,23 +107,6 @@ class TrainerOptions(Options):
     profile: bool = Field(description="write where the time went: profile.json, and a table in the report")
 
 
-class EvaluationOptions(Options):
-    """How figures are made from predictions."""
-
-    rmse_cap: float = Field(gt=0, le=1000, description="years; age_score = 1 - min(RMSE, cap) / cap")
-    bootstrap: int = Field(
-        ge=0, le=100_000, description="resamples behind each 95 % interval; 0: no intervals"
-    )
-
-
-class ReportOptions(Options):
-    """What a report shows."""
-
-    images: bool = Field(
-        description="show a few faces and where the network looks in them; drawn faces are always shown"
-    )
-
-
 class SweepOptions(Options):
     """What a sweep's command is told beside its jobs; no run holds it."""
 
@@ -229,12 +140,12 @@ class TrainConfig(Options):
     balancer: AnyBalancer
     schedule: ScheduleOptions
     trainer: TrainerOptions
+    uncertainty: AnyUncertainty
     evaluation: EvaluationOptions
     report: ReportOptions
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
-        _check_age_range(self.data)
         check_map(registry.find("model", self.model.name).has_map, self.model, self.attention)
         if self.trainer.accumulate > self.trainer.batch_size:
             raise ValueError(
@@ -260,87 +171,3 @@ class TrainConfig(Options):
                 f"model={self.model.name}; the nearest are {below} and {below + patch}"
             )
         return self
-
-
-def _check_age_range(data: DataOptions) -> None:
-    if data.age_min >= data.age_max:
-        raise ValueError(f"data.age_min={data.age_min:g} must be below data.age_max={data.age_max:g}")
-
-
-class ComputeOptions(Options):
-    """Where a trained network runs."""
-
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        description="auto takes an accelerator where there is one"
-    )
-    batch_size: int = Field(ge=1, le=65_536, description="faces at once")
-
-
-class EvaluateConfig(Options):
-    """Everything `agegender-evaluate` needs."""
-
-    run: ExistingPath = Field(description="a run directory, or a .safetensors file of one")
-    data: AnyData
-    faces: Literal["all", "unseen"] = Field(
-        description="unseen leaves out files, and copies of files, that the run was trained or tuned on"
-    )
-    seed: int = Field(ge=0, le=2**32 - 1, description="draws data.limit")
-    trainer: ComputeOptions
-    evaluation: EvaluationOptions
-    report: ReportOptions
-
-    @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        _check_age_range(self.data)
-        return self
-
-
-class PredictConfig(Options):
-    """Everything `agegender-predict` needs."""
-
-    run: ExistingPath = Field(description="a run directory, or a .safetensors file of one")
-    input: ExistingPath = Field(description="an image, a folder of images, or a CSV that lists them")
-    output: AnyPath = Field(description="the CSV to write")
-    root: ExistingPath | None = Field(description="folder that a CSV's paths start from; null: the CSV's own")
-    path_column: str | None = Field(
-        description="column of a CSV that holds the paths; null: path, full_path or file"
-    )
-    format: Literal["table", "submission"] = Field(
-        description="table: all columns; submission: id,gender,age"
-    )
-    gender_codes: dict[Literal["female", "male"], int] = Field(
-        description="codes that format=submission writes"
-    )
-    trainer: ComputeOptions
-
-    @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        if set(self.gender_codes) != {"female", "male"} or len(set(self.gender_codes.values())) != 2:
-            raise ValueError(
-                f"gender_codes must give female and male two different codes, not {self.gender_codes}"
-            )
-        if self.output.suffix.lower() != ".csv":
-            raise ValueError(f"output must end in .csv, not {self.output.name!r}")
-        if self.output.is_dir():
-            raise ValueError(f"output={self.output} is a folder")
-        if not self.output.parent.is_dir():
-            raise ValueError(f"output: no such folder {self.output.parent}")
-        return self
-
-
-class ModelConfig(Options):
-    """The backbone's part of a configuration, as a checkpoint holds it."""
-
-    model: AnyModel
-
-
-class AttentionConfig(Options):
-    """The attention's part of a configuration, as a checkpoint holds it."""
-
-    attention: AnyAttention
-
-
-class AgeHeadConfig(Options):
-    """The age head's part of a configuration, as a checkpoint holds it."""
-
-    age_head: AnyAgeHead

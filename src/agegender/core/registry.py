@@ -21,6 +21,7 @@ PACKAGES = {
     "attention": "agegender.models.attention",
     "age_head": "agegender.models.heads",
     "balancer": "agegender.balancing",
+    "uncertainty": "agegender.models.uncertainty",
 }
 
 _components: dict[str, dict[str, type[Any]]] = {kind: {} for kind in PACKAGES}

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from agegender.config.judging import ReportOptions
 from agegender.config.options import DataOptions
-from agegender.config.schema import ReportOptions
 from agegender.core.files import atomic
 from agegender.data.dataset import Dataset
 from agegender.data.inputs import Inputs

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agegender.config.schema import LossOptions, TrainConfig
+from agegender.config.loss import LossOptions
+from agegender.config.schema import TrainConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.types import GENDERS, LabelSpec

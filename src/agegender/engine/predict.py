@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from agegender.data.batches import Batch
+from agegender.evaluation.calibration import Calibration
 from agegender.evaluation.posterior import Posterior, write_posterior
 from agegender.evaluation.table import COLUMNS, write_predictions
 from agegender.models.network import AgeGenderNet
@@ -72,10 +73,20 @@ def predict(
     return Predicted(columns, Posterior(ages_A.cpu().numpy(), np.concatenate([none_0A, *posteriors])))
 
 
-def write_predicted(directory: Path, faces: pd.DataFrame, predicted: Predicted) -> None:
-    """Write predictions.csv of labelled faces (their part becomes `split`), and posterior.npz if any."""
+def predictions_table(faces: pd.DataFrame, predicted: Predicted) -> pd.DataFrame:
+    """What is known of labelled faces (their part becomes `split`) beside what is said of them."""
     table = faces.drop(columns="split").rename(columns={"part": "split"}).reset_index(drop=True)
-    table = table.join(predicted.columns).reindex(columns=list(COLUMNS))
+    return table.join(predicted.columns).reindex(columns=list(COLUMNS))
+
+
+def write_predicted(
+    directory: Path, faces: pd.DataFrame, predicted: Predicted, calibration: Calibration | None
+) -> None:
+    """Write predictions.csv of labelled faces, and what there is of calibration.json and posterior.npz."""
+    table = predictions_table(faces, predicted)
+    if calibration is not None:
+        table = calibration.apply(table)
+        calibration.write(directory)
     write_predictions(table, directory / "predictions.csv")
     if predicted.posterior is not None:
         write_posterior(table["id"].tolist(), predicted.posterior, directory / "posterior.npz")

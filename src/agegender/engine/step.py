@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from agegender.balancing.balancer import TASKS, Balancer, Seen
-from agegender.config.schema import LossOptions
+from agegender.config.loss import LossOptions
 from agegender.core.errors import RunError
 from agegender.data.batches import NO_GENDER, Batch, StepBatch
 from agegender.engine.again import SameDraws

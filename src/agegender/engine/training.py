@@ -15,12 +15,13 @@ from agegender.engine.explanation import may_show, write_explanation
 from agegender.engine.fit import Fit
 from agegender.engine.labels import train_genders
 from agegender.engine.parts import Parts, build_parts
-from agegender.engine.predict import Predicted, predict, write_predicted
+from agegender.engine.predict import Predicted, predict, predictions_table, write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
 from agegender.engine.step import loss_scales
 from agegender.engine.watch import Watch, unwatched
+from agegender.evaluation.calibration import Calibration
 
 _PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
 
@@ -128,4 +129,7 @@ def _predict(parts: Parts, run: RunDirectory) -> None:
     mine = predict(network, parts.batches.in_order(rows), nullcontext())
     predicted = Predicted.join(ranks.gather(mine))
     if run.is_writer:
-        write_predicted(run.path, dataset.faces.iloc[rows], predicted)
+        faces = dataset.faces.iloc[rows]
+        table = predictions_table(faces, predicted)
+        calibration = Calibration.fit(table[table["split"] == "cal"], parts.config.uncertainty)
+        write_predicted(run.path, faces, predicted, calibration)

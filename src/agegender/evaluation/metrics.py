@@ -7,25 +7,19 @@ one weighted sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from agegender.data.manifest import age_interval, age_midpoint
-
-Floats = npt.NDArray[np.float64]
+from agegender.evaluation.bootstrap import Floats, bounds, cluster_sums, clusters_of, resampled
 
 FIGURES = ("age_rmse", "age_mae", "age_score", "gender_f1", "gender_accuracy", "harmonic_mean")
 """The figures that get a confidence interval."""
 
 INTERVAL_FIGURES = ("age_rmse_midpoint", "age_interval_hit")
 """Those that a part with ages given as intervals has beside them."""
-
-_CHUNK = 4_000_000
-"""Resampled counts in memory at once."""
 
 _FLAT_AGE = 0.5
 """Years; predictions that vary less no longer depend on the face."""
@@ -164,50 +158,12 @@ def _constant(ages_N2: Floats, female_true: Floats, rmse_cap: float) -> dict[str
     return {f"constant_{name}": value for name, value in by_mean.items()}
 
 
-def clusters_of(table: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Cluster numbers 0..C-1, (N,); a row whose cluster is unknown is a cluster of its own."""
-    if "cluster" not in table:
-        return np.arange(len(table))
-    numbers, names = pd.factorize(table["cluster"])
-    alone = numbers < 0
-    numbers[alone] = len(names) + np.arange(alone.sum())
-    return numbers
-
-
-def cluster_sums(sums_NS: Floats, clusters: npt.NDArray[np.intp]) -> Floats:
-    """The faces' sums added up in their clusters, (C, S)."""
-    sums_CS = np.zeros((int(clusters.max()) + 1, sums_NS.shape[1]))
-    np.add.at(sums_CS, clusters, sums_NS)
-    return sums_CS
-
-
 def _intervals(sums_CS: Floats, rmse_cap: float, bootstrap: int, seed: int) -> dict[str, float | None]:
     samples = np.concatenate(list(resampled(sums_CS, bootstrap, seed)))
     found: dict[str, float | None] = {}
     for name, values in figures_of_sums(samples, rmse_cap).items():
         found[f"{name}_low"], found[f"{name}_high"] = bounds(values)
     return found
-
-
-def bounds(values_R: Floats) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % percentile interval of those resamples that have the figure."""
-    known = values_R[~np.isnan(values_R)]
-    if not len(known):
-        return None, None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
-    """Sums of resampled clusters, (chunk, S) at a time."""
-    count = len(sums_CS)
-    generator = np.random.default_rng(seed)
-    chunk = max(1, _CHUNK // count)
-    for start in range(0, bootstrap, chunk):
-        size = min(chunk, bootstrap - start)
-        drawn = generator.integers(0, count, (size, count))
-        weights = np.stack([np.bincount(row, minlength=count) for row in drawn])
-        yield weights @ sums_CS
 
 
 def _target_kind(ages_N2: Floats) -> str:

@@ -10,16 +10,8 @@ import pandas as pd
 
 from agegender.core.errors import UserError
 from agegender.data.manifest import age_interval
-from agegender.evaluation.metrics import (
-    FIGURES,
-    Floats,
-    bounds,
-    cluster_sums,
-    clusters_of,
-    face_sums,
-    figures_of_sums,
-    resampled,
-)
+from agegender.evaluation.bootstrap import Floats, bounds, cluster_sums, clusters_of, resampled
+from agegender.evaluation.metrics import FIGURES, face_sums, figures_of_sums
 
 
 @dataclass(frozen=True)

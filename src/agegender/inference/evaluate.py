@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from agegender.config.schema import EvaluateConfig
+from agegender.config.inference import EvaluateConfig
 from agegender.core.errors import UserError
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
 from agegender.engine.explanation import may_show
@@ -16,6 +16,7 @@ from agegender.engine.predict import write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
+from agegender.evaluation.calibration import Calibration
 from agegender.inference.predictor import Predictor
 
 _FITTED = ("train", "val")
@@ -47,7 +48,8 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
         raise UserError("faces=unseen: the run was trained or chosen on every face of this source")
     dataset = dataset.keep(keep, note=_note(int(seen.sum()), config.faces))
     dataset.write(run.path)
-    write_predicted(run.path, dataset.faces, predictor.predict(dataset.faces, dataset.samples))
+    calibration = Calibration.read(config.run) if config.run.is_dir() else None
+    write_predicted(run.path, dataset.faces, predictor.predict(dataset.faces, dataset.samples), calibration)
     if may_show(config.data, config.report):
         predictor.explain(run.path, dataset)
 

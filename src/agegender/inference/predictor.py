@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.config.compose import conf_dir, validate
-from agegender.config.schema import AgeHeadConfig, AttentionConfig, ModelConfig
+from agegender.config.inference import AgeHeadConfig, AttentionConfig, ModelConfig
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
 from agegender.core.types import InputSpec

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 
+from agegender.config.components import AnyData
 from agegender.config.compose import conf_dir
 from agegender.config.options import DataOptions
-from agegender.config.schema import AnyData
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml

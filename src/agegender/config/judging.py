@@ -1,0 +1,24 @@
+"""How predictions are judged, and what their report shows."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agegender.config.options import Options
+
+
+class EvaluationOptions(Options):
+    """How figures are made from predictions."""
+
+    rmse_cap: float = Field(gt=0, le=1000, description="years; age_score = 1 - min(RMSE, cap) / cap")
+    bootstrap: int = Field(
+        ge=0, le=100_000, description="resamples behind each 95 % interval; 0: no intervals"
+    )
+
+
+class ReportOptions(Options):
+    """What a report shows."""
+
+    images: bool = Field(
+        description="show a few faces and where the network looks in them; drawn faces are always shown"
+    )
