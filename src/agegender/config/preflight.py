@@ -102,7 +102,8 @@ def preflight(
         jobs = []
         for overrides in _job_overrides(composer, flags, base, multirun):
             try:
-                config = validate(schema, to_plain(composer.compose(overrides)))
+                composed = base if list(overrides) == fixed else composer.compose(overrides)
+                config = validate(schema, to_plain(composed))
                 check(config)
             except UserError as error:
                 raise UserError(f"{error}{_comma_hint(parsed) if multirun else ''}") from error
