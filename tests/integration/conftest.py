@@ -44,7 +44,7 @@ SWEPT = (*TINY, "trainer.max_steps=2", "loss.lambda=1,10,100")
 
 @pytest.fixture(autouse=True)
 def _blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of a single test draw nothing, which takes half of their time; those of the session's fixtures do."""
+    """Runs of a single test draw nothing, which is half of their time; those of the session's fixtures do."""
 
     def save(_figure: Figure, file: Path, **_options: object) -> None:
         Image.new("RGB", (1, 1)).save(file, "png")
