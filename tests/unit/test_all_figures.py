@@ -26,6 +26,13 @@ def test_every_figure_has_a_name() -> None:
     assert len({label for label, _ in FIGURES.values()}) == len(FIGURES) == 25
 
 
+def test_every_figure_is_defined_in_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    figures = metrics(predictions(30), bootstrap=0)
+    named = {name for name in figures if not name.startswith("constant_")} | set(INTERVAL_FIGURES)
+    assert [name for name in sorted(named) if f"`{name}`" not in text] == []
+
+
 @pytest.mark.parametrize("bootstrap", [0, 20])
 def test_the_table_holds_each_figure_of_each_part(bootstrap: int) -> None:
     figures = {part: metrics(predictions(n), bootstrap=bootstrap) for part, n in (("val", 40), ("test", 60))}
