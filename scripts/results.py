@@ -22,7 +22,8 @@ import pandas as pd
 from agegender.config.sweep_record import read_record
 from agegender.core.files import read_json, read_yaml, write_text
 from agegender.data.manifest import age_interval
-from agegender.evaluation.metrics import age_error, metrics
+from agegender.evaluation.age_figures import age_error
+from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report.figures import cell
 from agegender.report.repeats import spread

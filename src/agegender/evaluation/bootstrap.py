@@ -54,3 +54,10 @@ def resampled(sums_CS: Floats, bootstrap: int, seed: int) -> Iterator[Floats]:
     """Sums of resampled clusters, (chunk, S) at a time."""
     for weights_RC in resampled_weights(len(sums_CS), bootstrap, seed):
         yield weights_RC @ sums_CS
+
+
+def face_weights(weights_RC: Floats, clusters_N: npt.NDArray[np.intp]) -> Iterator[Floats]:
+    """What the weights of the clusters make each face count, (chunk, N) at a time."""
+    chunk = max(1, _CHUNK // len(clusters_N))
+    for start in range(0, len(weights_RC), chunk):
+        yield np.take(weights_RC[start : start + chunk], clusters_N, axis=1)

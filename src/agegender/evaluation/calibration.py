@@ -13,7 +13,7 @@ import pandas as pd
 from agegender.config.options import UncertaintyOptions
 from agegender.core.files import read_json, write_json
 from agegender.data.manifest import age_interval
-from agegender.evaluation.metrics import age_error
+from agegender.evaluation.age_figures import age_error
 
 CALIBRATION = "calibration.json"
 LEVELS = (0.5, 0.8, 0.9, 0.95)

@@ -1,30 +1,37 @@
 """Figures of a predictions table: pure functions, with bootstrap intervals over duplicate clusters.
 
-Every figure follows from seven sums over the faces (squared and absolute age error, known ages, the
+The headline figures follow from seven sums over the faces (squared and absolute age error, known ages, the
 four cells of the confusion matrix; three more where ages are intervals), so that a bootstrap resample is
-one weighted sum.
+one weighted sum. `age_figures` and `gender_figures` hold the others, which need the faces themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from agegender.data.manifest import age_interval, age_midpoint
-from agegender.evaluation.bootstrap import Floats, bounds, cluster_sums, clusters_of, resampled
+from agegender.core.types import GENDERS
+from agegender.data.manifest import age_interval
+from agegender.evaluation.age_figures import age_error, age_figures, age_ranges
+from agegender.evaluation.bootstrap import (
+    Floats,
+    bounds,
+    cluster_sums,
+    clusters_of,
+    face_weights,
+    resampled_weights,
+)
+from agegender.evaluation.gender_figures import gender_figures
 
 FIGURES = ("age_rmse", "age_mae", "age_score", "gender_f1", "gender_accuracy", "harmonic_mean")
-"""The figures that get a confidence interval."""
+"""The headline figures: those of validation, of the constant predictor and of comparisons."""
 
 INTERVAL_FIGURES = ("age_rmse_midpoint", "age_interval_hit")
 """Those that a part with ages given as intervals has beside them."""
-
-_FLAT_AGE = 0.5
-"""Years; predictions that vary less no longer depend on the face."""
-
-_FLAT_PROB = 1e-3
 
 
 def metrics(
@@ -39,9 +46,13 @@ def metrics(
     `age_target` says which labels there are: exact, interval or mixed. `<name>_low` and `<name>_high` bound
     the 95 % percentile bootstrap over duplicate clusters (rows where no cluster is known). `constant_*`
     answers these very faces' mean age (RMSE), median age (MAE; both of midpoints) and commonest gender.
+    Beside these headline figures stand those of `age_figures`, `gender_figures` and `age_ranges`, and
+    `gender_confusion`: labelled gender -> predicted gender -> faces.
     """
     ages_N2 = age_interval(table).to_numpy(np.float64)
-    female_true = _female(table["gender"])
+    age_pred = table["age_pred"].to_numpy(np.float64)
+    female_true, female_pred = _female(table["gender"]), _female(table["gender_pred"])
+    female_prob = table["gender_prob"].to_numpy(np.float64)
     sums_NS = face_sums(table)
     clusters = clusters_of(table)
     figures: dict[str, Any] = {
@@ -51,10 +62,20 @@ def metrics(
         "n_clusters": int(clusters.max(initial=-1)) + 1,
         "age_target": _target_kind(ages_N2),
     }
+
+    def of_weighted(weights_RN: Floats) -> dict[str, Floats]:
+        of_gender = gender_figures(female_true, female_pred, female_prob, weights_RN)
+        return age_figures(ages_N2, age_pred, weights_RN) | of_gender
+
     figures |= _plain(figures_of_sums(sums_NS.sum(axis=0, keepdims=True), rmse_cap))
     figures |= _constant(ages_N2, female_true, rmse_cap)
+    figures |= _plain(of_weighted(np.ones((1, len(table)))))
+    figures |= age_ranges(ages_N2, age_pred)
+    figures["gender_confusion"] = _confusion(sums_NS) if figures["n_gender"] else None
     if bootstrap and len(table):
-        figures |= _intervals(cluster_sums(sums_NS, clusters), rmse_cap, bootstrap, seed)
+        drawn = _resampled(sums_NS, clusters, of_weighted, rmse_cap, bootstrap, seed)
+        for name, values in drawn.items():
+            figures[f"{name}_low"], figures[f"{name}_high"] = bounds(values)
     return figures
 
 
@@ -78,12 +99,6 @@ def face_sums(table: pd.DataFrame) -> Floats:
         _female(table["gender"]),
         _female(table["gender_pred"]),
     )
-
-
-def age_error(ages_N2: Floats, predicted_N: Floats) -> Floats:
-    """Signed distance in years from the labelled interval, 0 inside it; NaN where no age is known."""
-    error_N: Floats = predicted_N - np.clip(predicted_N, ages_N2[:, 0], ages_N2[:, 1])
-    return error_N
 
 
 def _female(genders: pd.Series[str]) -> Floats:
@@ -158,33 +173,30 @@ def _constant(ages_N2: Floats, female_true: Floats, rmse_cap: float) -> dict[str
     return {f"constant_{name}": value for name, value in by_mean.items()}
 
 
-def _intervals(sums_CS: Floats, rmse_cap: float, bootstrap: int, seed: int) -> dict[str, float | None]:
-    samples = np.concatenate(list(resampled(sums_CS, bootstrap, seed)))
-    found: dict[str, float | None] = {}
-    for name, values in figures_of_sums(samples, rmse_cap).items():
-        found[f"{name}_low"], found[f"{name}_high"] = bounds(values)
-    return found
+def _confusion(sums_NS: Floats) -> dict[str, dict[str, int]]:
+    cells = sums_NS[:, 3:7].sum(axis=0).astype(int).reshape(2, 2).tolist()
+    return {true: dict(zip(GENDERS, row, strict=True)) for true, row in zip(GENDERS, cells, strict=True)}
+
+
+def _resampled(
+    sums_NS: Floats,
+    clusters: npt.NDArray[np.intp],
+    of_weighted: Callable[[Floats], dict[str, Floats]],
+    rmse_cap: float,
+    bootstrap: int,
+    seed: int,
+) -> dict[str, Floats]:
+    """All figures of each resample."""
+    sums_CS = cluster_sums(sums_NS, clusters)
+    samples, found = [], []
+    for weights_RC in resampled_weights(len(sums_CS), bootstrap, seed):
+        samples.append(weights_RC @ sums_CS)
+        found += [of_weighted(weights_RN) for weights_RN in face_weights(weights_RC, clusters)]
+    others = {name: np.concatenate([figures[name] for figures in found]) for name in found[0]}
+    return figures_of_sums(np.concatenate(samples), rmse_cap) | others
 
 
 def _target_kind(ages_N2: Floats) -> str:
     low, high = ages_N2.T
     has_interval, has_exact = (low < high).any(), (low == high).any()
     return "mixed" if has_interval and has_exact else "interval" if has_interval else "exact"
-
-
-def collapse_warnings(table: pd.DataFrame) -> list[str]:
-    """Sentences about an output that no longer depends on the face; none for a healthy network."""
-    found = []
-    age_spread, label_spread = table["age_pred"].std(), age_midpoint(table).std()
-    if label_spread > 1 and age_spread < max(_FLAT_AGE, 0.01 * label_spread):
-        found.append(
-            f"The predicted age is nearly constant: its standard deviation is {age_spread:.2g} years, "
-            f"that of the labels {label_spread:.1f} years."
-        )
-    said = table["gender_pred"].unique()
-    if table["gender"].nunique() == 2 and len(said) == 1:
-        found.append(f"Every face is predicted {said[0]}, though both genders are labelled.")
-    prob_spread = table["gender_prob"].std()
-    if table["gender"].nunique() == 2 and prob_spread < _FLAT_PROB:
-        found.append(f"The gender probability is constant: its standard deviation is {prob_spread:.1g}.")
-    return found

@@ -10,11 +10,28 @@ FIGURES = {
     "age_score": ("age score", 3),
     "age_rmse_midpoint": ("age RMSE to the midpoint (years)", 2),
     "age_interval_hit": ("age in its interval (whole years)", 3),
+    "age_median_error": ("age median absolute error (years)", 2),
+    "age_cs_3": ("age within 3 years (CS@3)", 3),
+    "age_cs_5": ("age within 5 years (CS@5)", 3),
+    "age_cs_10": ("age within 10 years (CS@10)", 3),
+    "age_bias": ("age bias, predicted less labelled (years)", 2),
+    "age_slope": ("age slope, predicted on labelled", 3),
+    "age_r2": ("age R²", 3),
+    "age_skill": ("age skill over the constant", 3),
+    "age_true_p1": ("labelled age, 1st percentile (years)", 1),
+    "age_true_p99": ("labelled age, 99th percentile (years)", 1),
+    "age_pred_p1": ("predicted age, 1st percentile (years)", 1),
+    "age_pred_p99": ("predicted age, 99th percentile (years)", 1),
     "gender_f1": ("gender macro F1", 3),
     "gender_accuracy": ("gender accuracy", 3),
+    "gender_balanced_accuracy": ("gender balanced accuracy", 3),
+    "gender_recall_female": ("recall of female faces", 3),
+    "gender_recall_male": ("recall of male faces", 3),
+    "gender_auroc": ("gender AUROC", 3),
+    "gender_brier": ("gender Brier score", 3),
     "harmonic_mean": ("harmonic mean", 3),
 }
-"""Figure -> what it is called, and how many digits it is given. Two are of ages that are intervals."""
+"""Figure -> what it is called, and how many digits it is given, in the order of docs/metrics.md."""
 
 BOOTSTRAPPED = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates."
 
@@ -29,9 +46,12 @@ def cell(values: dict[str, Any], key: str) -> str:
     digits = FIGURES[key][1]
     text = number(values.get(key), digits)
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
-    return text if low is None else f"{text} ({number(low, digits)}–{number(high, digits)})"
+    if low is None:
+        return text
+    to = " to " if low < 0 else "–"
+    return f"{text} ({number(low, digits)}{to}{number(high, digits)})"
 
 
 def number(value: float | None, digits: int) -> str:
     """With a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:z.{digits}f}"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from agegender.core.types import GENDERS
 from agegender.data.manifest import age_interval, age_midpoint
-from agegender.evaluation.metrics import age_error
+from agegender.evaluation.age_figures import age_error
 from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE, along_epochs, line
 from agegender.report.canvas import new_figure as _figure
 from agegender.report.canvas import save_figure as _save

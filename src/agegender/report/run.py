@@ -13,9 +13,11 @@ import yaml
 
 from agegender.core.files import read_json, write_json, write_text
 from agegender.data.manifest import age_interval
-from agegender.evaluation.metrics import collapse_warnings, metrics
+from agegender.evaluation.collapse import collapse_warnings
+from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
+from agegender.report.all_figures import figure_blocks
 from agegender.report.conflict import conflict_blocks
 from agegender.report.data import data_blocks, split_blocks
 from agegender.report.explanation import explanation_blocks
@@ -85,6 +87,7 @@ def write_report(run_dir: Path) -> None:
             maps = explanation_blocks(run_dir, judged)
             if maps:
                 page.section("Where the network looks", *maps)
+            page.section("All figures", *figure_blocks(figures))
     else:
         page.sections[0].blocks.append(Text("No predictions were written: there is nothing to judge yet."))
     page.sections[0].blocks.append(_settings(config))
