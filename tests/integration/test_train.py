@@ -27,6 +27,7 @@ from .conftest import TINY, Call
 
 FILES = {
     "config.yaml",
+    "calibration.json",
     "status.json",
     "train.log",
     "split.csv",
