@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from agegender.balancing.balancer import TASKS, Balancer, Seen, Weights
 from agegender.balancing.build import build_balancer
-from agegender.config.loss import LossOptions
 from agegender.core import registry
 from agegender.core.types import LabelSpec
 from agegender.data.batches import Batches, Share, StepBatch
@@ -305,7 +304,7 @@ def test_the_unit_of_ages_is_lambdas_unit() -> None:
     """lambda=50 of years squared is 50 / std^2 of standard deviations, at 1 / std^2 of the gradient."""
     head = _network().age_head
     std = head.label_spec.age_std
-    plain = LossOptions(lambda_=50.0, age_unit="years", label_smoothing=0, class_weights=None, focal_gamma=0)
+    plain = composed().loss
     years = loss_scales(plain, head)
     assert years == [1.0, 50.0]
     stds = loss_scales(plain.model_copy(update={"lambda_": 50.0 / std**2, "age_unit": "std"}), head)
