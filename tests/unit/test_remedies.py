@@ -25,6 +25,7 @@ from ..augmentation import augmentation
 from ..training import composed
 
 CPU = torch.device("cpu")
+ALONE = Share()
 
 
 def _exact(*years: float) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_inverse_weights_give_every_year_the_same_sum() -> None:
 
 
 def test_smoothing_is_a_convolution_done_by_hand() -> None:
-    """A Gaussian kernel of four standard deviations to either side, of sum 1; beyond the ages there are none."""
+    """A kernel of four standard deviations to either side, of sum 1; beyond the ages there are none."""
     ages, sigma = [10.0] * 5 + [12.0] * 2 + [17.0], 1.5
     counts = np.bincount(np.array(ages, int), minlength=40)
     kernel = np.exp(-(np.arange(-6, 7) ** 2) / (2 * sigma**2))
@@ -172,7 +173,7 @@ def test_nothing_is_balanced_twice(lines: tuple[str, str]) -> None:
 # draws
 
 
-def _batches(emphasis: Emphasis, share: Share = Share(), batch_size: int = 8) -> Batches:
+def _batches(emphasis: Emphasis, share: Share = ALONE, batch_size: int = 8) -> Batches:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     spec = InputSpec(8, (0.5,) * 3, (0.2,) * 3)
     return Batches(_dataset(MIXED).faces, pixels, spec, batch_size, CPU, share, emphasis)
