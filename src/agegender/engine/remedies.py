@@ -111,7 +111,7 @@ def age_weights(ages_R2: Floats, power: float, sigma: float) -> Floats:
     density is the number of labels in each whole year, smoothed by a Gaussian `sigma` years wide. A label
     that is an interval counts evenly in its years, and has their mean density.
     """
-    weights_R = np.ones(len(ages_R2))
+    weights_R: Floats = np.ones(len(ages_R2))
     known_R = ~np.isnan(ages_R2[:, 0])
     labels_U2, which, counts_U = np.unique(ages_R2[known_R], axis=0, return_inverse=True, return_counts=True)
     ages_A = torch.arange(int(np.floor(labels_U2.min())), int(np.ceil(labels_U2.max())) + 1)
@@ -129,8 +129,7 @@ def group_weights(groups: pd.Series[str]) -> Floats:
     """The inverse of how many faces a group has (R,): 1 in the mean, and where no group is known."""
     counts = groups.value_counts()
     alike = counts.sum() / len(counts)
-    weights_R: Floats = (alike / groups.map(counts)).fillna(1.0).to_numpy(float)
-    return weights_R
+    return np.asarray((alike / groups.map(counts)).fillna(1.0), np.float64)
 
 
 def checked_groups(faces: pd.DataFrame, setting: str) -> pd.Series[str]:
