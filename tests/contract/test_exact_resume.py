@@ -122,6 +122,8 @@ def test_every_optimizer(optimizer: str, tmp_path: Path) -> None:
         ("schedule.rate=plateau", "schedule.plateau_patience=1", "schedule.layer_decay=0.5"),
         ("augment=none", "data.cache=none", "schedule=two_phase", "schedule.phases.heads.epochs=1"),
         ("augment=none", "schedule.phases.all.trainable=heads", "schedule.ema=0.5"),
+        ("augment=none", "trainer.sampling=age", "schedule.phases.all.trainable=heads"),
+        ("loss.group_dro=0.1", "loss.age_weights=inverse", "trainer.sampling=group", "trainer.accumulate=2"),
     ],
     ids=" ".join,
 )

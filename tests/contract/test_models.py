@@ -262,6 +262,9 @@ class TestAgeHead:
         age_B2 = torch.stack([low_B, low_B + 5 * (torch.arange(12) % 2)], 1)
         parts = [len(rows) / 12 * head.loss(raw_BK[rows], age_B2[rows]) for rows in torch.arange(12).split(5)]
         assert torch.allclose(torch.stack(parts).sum(), head.loss(raw_BK, age_B2), rtol=1e-4)
+        each_B = head.losses(raw_BK, age_B2)
+        alone = [head.loss(raw_BK[i : i + 1], age_B2[i : i + 1]) for i in range(12)]
+        assert torch.allclose(each_B, torch.stack(alone), rtol=1e-4, atol=1e-5)
 
     def test_state_dict_round_trip(self, name: str) -> None:
         """Between heads of the same labels: what follows from these is not in it."""

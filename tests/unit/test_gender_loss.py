@@ -14,6 +14,8 @@ CLASSES = torch.randint(0, 2, (32,), generator=torch.Generator().manual_seed(1))
 
 def test_by_default_it_is_cross_entropy_to_the_bit() -> None:
     assert torch.equal(GenderHead(4).loss(LOGITS, CLASSES), F.cross_entropy(LOGITS, CLASSES))
+    each = F.cross_entropy(LOGITS, CLASSES, reduction="none")
+    assert torch.allclose(GenderHead(4).losses(LOGITS, CLASSES), each)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -27,6 +29,7 @@ def test_smoothing_and_weights_are_torchs(smoothing: float, weights: tuple[float
     for labels, target in ((CLASSES, CLASSES), (female, mixed)):
         each = F.cross_entropy(LOGITS, target, weight, label_smoothing=smoothing, reduction="none")
         assert torch.allclose(loss(LOGITS, labels), each.mean())
+        assert torch.allclose(loss.losses(LOGITS, labels), each)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])

@@ -15,13 +15,21 @@ from torch import Tensor, nn
 
 from agegender.balancing.balancer import TASKS, Balancer, Seen, Weights
 from agegender.balancing.build import build_balancer
-from agegender.config.loss import LossOptions
 from agegender.core import registry
 from agegender.core.types import LabelSpec
 from agegender.data.batches import Batches, Share, StepBatch
+from agegender.data.emphasis import EVEN, Emphasis
 from agegender.engine.clock import Clock
+from agegender.engine.group_dro import GroupDRO
 from agegender.engine.ranks import Ranks
-from agegender.engine.step import NonFiniteError, Stepper, Taken, loss_scales, task_losses
+from agegender.engine.step import (
+    NonFiniteError,
+    Stepper,
+    Taken,
+    face_losses,
+    loss_scales,
+    task_losses,
+)
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 from ..augmentation import augmentation
@@ -56,6 +64,7 @@ def _stepper(
     scale_T: Sequence[float] = (1.0, 50.0),
     diagnose_every: int | None = None,
     scaled: bool = False,
+    group_dro: GroupDRO | None = None,
 ) -> Stepper:
     return Stepper(
         network,
@@ -67,6 +76,7 @@ def _stepper(
         torch.amp.GradScaler("cpu", enabled=scaled),
         cast("Ranks", _Alone()),
         Clock(False, CPU),
+        group_dro,
     )
 
 
@@ -74,7 +84,9 @@ def _balancer(name: str) -> Balancer:
     return build_balancer(composed(f"balancer={name}").balancer, 0)
 
 
-def _batch(share: Share = WHOLE, faces: int = 13, genders: bool = True) -> StepBatch:
+def _batch(
+    share: Share = WHOLE, faces: int = 13, genders: bool = True, emphasis: Emphasis = EVEN
+) -> StepBatch:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (faces, 16, 16, 3), dtype=np.uint8)
     table = pd.DataFrame(
@@ -85,7 +97,7 @@ def _batch(share: Share = WHOLE, faces: int = 13, genders: bool = True) -> StepB
             "gender": [("female", "male", None)[i % 4 % 3] if genders else None for i in range(faces)],
         }
     )
-    batches = Batches(table, pixels, _network().input_spec, 64, CPU, share)
+    batches = Batches(table, pixels, _network().input_spec, 64, CPU, share, emphasis)
     (step,) = batches.shuffled(np.arange(faces), 0, 1, augmentation())
     return step
 
@@ -305,7 +317,7 @@ def test_the_unit_of_ages_is_lambdas_unit() -> None:
     """lambda=50 of years squared is 50 / std^2 of standard deviations, at 1 / std^2 of the gradient."""
     head = _network().age_head
     std = head.label_spec.age_std
-    plain = LossOptions(lambda_=50.0, age_unit="years", label_smoothing=0, class_weights=None, focal_gamma=0)
+    plain = composed().loss
     years = loss_scales(plain, head)
     assert years == [1.0, 50.0]
     stds = loss_scales(plain.model_copy(update={"lambda_": 50.0 / std**2, "age_unit": "std"}), head)
@@ -319,3 +331,79 @@ def test_the_unit_of_ages_is_lambdas_unit() -> None:
         )
         gradients.append(_gradient(network))
     assert torch.allclose(gradients[1] * std**2, gradients[0], rtol=1e-3, atol=1e-3)
+
+
+CELLS = torch.tensor([[4, 5], [4, 5]])
+
+
+def _emphasis(weights: float | None = None, cells: bool = False) -> Emphasis:
+    """Faces whose weights rise up to a value; two cells that take turns."""
+    weight_N2 = None if weights is None else torch.linspace(1, weights, 13)[:, None].expand(-1, 2)
+    return Emphasis(weight_N2, cell_N=torch.arange(13) % 2 if cells else None, cells=("A", "B")[: 2 * cells])
+
+
+def _emphasized(emphasis: Emphasis, share: Share = WHOLE) -> tuple[Tensor, Taken, GroupDRO | None]:
+    """Gradient of a second step: group-DRO has then seen one."""
+    network, dro = _network(), GroupDRO(0.01, [20.0**2, 1.0], ("A", "B"), CELLS) if emphasis.cells else None
+    stepper, optimizer = _stepper(network, group_dro=dro), torch.optim.SGD(network.parameters(), lr=0.0)
+    for step in (1, 2):
+        taken = stepper.take(network, optimizer, _batch(share, emphasis=emphasis), step)
+    return _gradient(network), taken, dro
+
+
+@pytest.mark.parametrize("cells", [False, True])
+def test_weighed_faces_add_up_over_parts(cells: bool) -> None:
+    """Also where a part has no face of a cell, labels of one task alone, or no face at all."""
+    emphasis = _emphasis(3.0, cells)
+    expected_N, expected, dro = _emphasized(emphasis)
+    plain_N, _, _ = _emphasized(EVEN)
+    assert not torch.allclose(expected_N, plain_N, rtol=1e-2)
+    for parts in (2, 5, 20):
+        found_N, taken, other = _emphasized(emphasis, Share(parts=parts))
+        assert taken.losses_T == pytest.approx(expected.losses_T, rel=1e-5)
+        assert torch.allclose(found_N, expected_N, rtol=1e-3, atol=1e-4)
+        if dro is not None:
+            assert other is not None
+            assert other.figures() == pytest.approx(dro.figures(), rel=1e-6)
+
+
+def test_weights_of_one_change_nothing() -> None:
+    gradients = [_emphasized(emphasis)[0] for emphasis in (EVEN, _emphasis(1.0))]
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_weighed_loss_is_the_mean_over_faces_and_a_robust_one_that_over_cells() -> None:
+    network, (part,) = _network(), _batch(emphasis=_emphasis(3.0, cells=True)).parts
+    assert part is not None
+    assert part.weight_B2 is not None
+    with torch.no_grad():
+        losses_BT = face_losses(network, network(part.inputs), part) * part.weight_B2
+    _, taken, _ = _emphasized(_emphasis(3.0))
+    known_T = torch.tensor(part.labelled)
+    assert taken.losses_T == pytest.approx((losses_BT.sum(0) / known_T).tolist(), rel=1e-5)
+    _, robust, dro = _emphasized(_emphasis(3.0, cells=True))
+    assert dro is not None
+    assert part.cell_B is not None
+    means_GT = torch.stack(
+        [
+            torch.stack([losses_B[(part.cell_B == g) & (losses_B != 0)].mean() for losses_B in losses_BT.T])
+            for g in (0, 1)
+        ]
+    )
+    q_GT = (0.01 * means_GT / torch.tensor([20.0**2, 1.0])).softmax(0)  # of the step before, the same faces
+    assert robust.losses_T == pytest.approx((q_GT * means_GT).sum(0).tolist(), rel=1e-5)
+
+
+def test_a_skipped_step_teaches_group_dro_nothing() -> None:
+    network, dro = _network(), GroupDRO(0.01, [1.0, 1.0], ("A", "B"), CELLS)
+    before = dro.figures()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network.age_head, "losses", lambda raw, _age: raw.sum(1) * torch.nan)
+        with pytest.raises(NonFiniteError, match="step 1: the age loss is nan"):
+            _stepper(network, group_dro=dro).take(
+                network,
+                torch.optim.SGD(network.parameters(), lr=0.1),
+                _batch(emphasis=_emphasis(cells=True)),
+                1,
+            )
+    assert dro.figures() == before

@@ -28,7 +28,7 @@ ClassWeights = Annotated[
 class LossOptions(Options):
     """The published loss: age loss (years squared for the regression head) + lambda * cross entropy.
 
-    What is set of the gender loss holds in validation, too.
+    What is set of the gender loss holds in validation, too; what faces weigh is training's alone.
     """
 
     lambda_: float = Field(alias="lambda", ge=0, description="weight of the gender loss against the age loss")
@@ -46,3 +46,33 @@ class LossOptions(Options):
     focal_gamma: float = Field(
         ge=0, le=20, description="focal loss: times (1 - p)^gamma, so that sure answers count less; 0: off"
     )
+    age_weights: Literal["inverse", "sqrt_inverse"] | None = Field(
+        description="what the age loss of a training face weighs: the inverse of how common its age is in "
+        "train, or the root of that; null: 1"
+    )
+    lds_sigma: float = Field(
+        ge=0,
+        le=50,
+        description="years; how common an age is counts its neighbours, by a Gaussian; 0: not",
+    )
+    group_weights: Literal["balanced"] | None = Field(
+        description="what both losses of a training face weigh: the inverse of how many are of its group in "
+        "train; null: 1"
+    )
+    group_dro: float | None = Field(
+        gt=0,
+        le=10,
+        description="group-DRO: the cells of group and gender with the largest loss weigh more and more, by "
+        "this step size (0.01 in the paper); null: off",
+    )
+
+
+def check_balanced_once(loss: LossOptions, sampling: str) -> None:
+    """Raises ValueError where two settings would undo one imbalance."""
+    for one, other, has_both in (
+        ("trainer.sampling=age", "loss.age_weights", sampling == "age" and loss.age_weights),
+        ("trainer.sampling=group", "loss.group_weights", sampling == "group" and loss.group_weights),
+        ("loss.group_dro", "loss.group_weights", loss.group_dro and loss.group_weights),
+    ):
+        if has_both:
+            raise ValueError(f"{one} and {other} would balance the same twice; choose one of them")

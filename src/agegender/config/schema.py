@@ -17,7 +17,7 @@ from agegender.config.components import (
 )
 from agegender.config.every import Every
 from agegender.config.judging import EvaluationOptions, ReportOptions
-from agegender.config.loss import LossOptions
+from agegender.config.loss import LossOptions, check_balanced_once
 from agegender.config.maps import check_map
 from agegender.config.options import AnyPath, Fraction, Options
 from agegender.config.schedule import ScheduleOptions
@@ -86,6 +86,10 @@ class TrainerOptions(Options):
         ge=1,
         le=65_536,
         description="faces a step, on all devices together; an epoch is shared out evenly",
+    )
+    sampling: Literal["uniform", "age", "group"] = Field(
+        description="uniform: an epoch holds every training face once; age, group: as many draws with "
+        "replacement, in which all ages (smoothed by loss.lds_sigma) or all groups are as common"
     )
     accumulate: int = Field(
         ge=1, le=65_536, description="a step's faces go through the network in so many parts, to save memory"
@@ -157,6 +161,7 @@ class TrainConfig(Options):
                 f"loss.lambda=0 leaves balancer={self.balancer.name} no gender loss to work with; allowed: "
                 "a lambda above 0, or balancer=fixed or age_only"
             )
+        check_balanced_once(self.loss, self.trainer.sampling)
         smallest = self.model.min_image_size
         if self.data.image_size is not None and self.data.image_size < smallest:
             raise ValueError(

@@ -57,6 +57,7 @@ class Fit:
             self.state.scaler,
             parts.ranks,
             self._clock,
+            parts.group_dro,
         )
         self._kept = Kept(parts, run.path)
         self._resumed: Last | None = None
@@ -261,6 +262,7 @@ class Fit:
             "shared_grad_gender": norms_T[1],
             "grad_cosine": tally.mean_cosine(),
             "grad_conflicts": tally.conflict_share(),
+            **({} if self.parts.group_dro is None else self.parts.group_dro.figures()),
             "skipped_steps": tally.skipped,
             "seconds": self._now() - self._since,
             "images_per_second": tally.faces / seconds,

@@ -15,7 +15,7 @@ from agegender.engine.checkpoint import whole
 
 LAST = Path("checkpoints") / "last.ckpt"
 
-FORMAT = "agegender-last/3"
+FORMAT = "agegender-last/4"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Last:
     network: dict[str, Any]
     optimizer: dict[str, Any]
     balancer: dict[str, Any]
+    group_dro: dict[str, Any] | None
     monitor: dict[str, Any]
     history: list[dict[str, Any]]
     """A row for each epoch that is over."""

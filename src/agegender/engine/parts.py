@@ -17,10 +17,13 @@ from agegender.core.seeding import seed_torch, stream
 from agegender.core.types import InputSpec, LabelSpec
 from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
+from agegender.data.emphasis import Emphasis
 from agegender.data.manifest import age_interval
 from agegender.engine.device import make_fabric, resolve_precision
+from agegender.engine.group_dro import GroupDRO
 from agegender.engine.labels import check_age_range, gender_loss, label_spec
 from agegender.engine.ranks import Ranks
+from agegender.engine.remedies import build_emphasis
 from agegender.models.backbone import Backbone
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
@@ -36,6 +39,8 @@ class Parts:
     batches: Batches
     network: AgeGenderNet
     balancer: Balancer
+    group_dro: GroupDRO | None
+    emphasis: Emphasis
     precision: int | str
     """32, bf16 or 16: what trainer.precision=auto came to."""
 
@@ -46,10 +51,8 @@ class Parts:
             f"{low}..{high}" if low < high else f"{low}"
             for low, high in age_interval(faces).to_numpy().tolist()
         ]
-        columns = (faces["sha256"], faces["part"], ages, faces["gender"])
-        lines = [
-            f"{sha256},{part},{age},{gender}" for sha256, part, age, gender in zip(*columns, strict=True)
-        ]
+        columns = (faces["sha256"], faces["part"], ages, faces["gender"], faces["group"])
+        lines = [",".join(map(str, face)) for face in zip(*columns, strict=True)]
         return {
             "split_sha256": self.dataset.split_sha256,
             "faces_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
@@ -77,6 +80,7 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     network = network.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    emphasis = build_emphasis(config, dataset)
     batches = Batches(
         dataset.faces,
         dataset.samples,
@@ -84,10 +88,17 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
         config.trainer.batch_size,
         fabric.device,
         Share(ranks.rank, ranks.size, config.trainer.accumulate),
+        emphasis,
     )
     if ranks.rank:  # every rank drops out other features
         seed_torch(int(stream(config.seed, "rank", ranks.rank).integers(2**32)))
-    return Parts(config, fabric, ranks, dataset, batches, network, balancer, precision)
+    group_dro = None
+    if config.loss.group_dro is not None:
+        counts_TG, head = batches.label_counts(dataset.part("train")), network.age_head
+        assert counts_TG is not None
+        units_T = [head.label_spec.age_std**head.years_power, 1.0]
+        group_dro = GroupDRO(config.loss.group_dro, units_T, emphasis.cells, counts_TG)
+    return Parts(config, fabric, ranks, dataset, batches, network, balancer, group_dro, emphasis, precision)
 
 
 def _check_phases(config: TrainConfig, backbone: Backbone) -> None:

@@ -86,6 +86,7 @@ class State:
             network=self._parts.network.state_dict(),
             optimizer=self.optimizer.state_dict(),
             balancer=self._parts.balancer.state_dict(),
+            group_dro=None if self._parts.group_dro is None else self._parts.group_dro.state_dict(),
             scaler=self.scaler.state_dict(),
             average=None if self.average is None else self.average.state_dict(),
             monitor=asdict(self.monitor),
@@ -100,7 +101,7 @@ class State:
     def restore(self, last: Last, name: str) -> None:
         """Stand where a checkpoint of the same settings and faces stood; UserError where it does not fit."""
         name = f"{name}: {LAST} does not fit"
-        network, balancer = self._parts.network, self._parts.balancer
+        network, balancer, group_dro = self._parts.network, self._parts.balancer, self._parts.group_dro
         for module, state in ((network, last.network), (balancer, last.balancer)):
             wrong = _misfit(module.state_dict(), state)
             if wrong:
@@ -109,6 +110,8 @@ class State:
         try:
             network.load_state_dict(last.network)
             balancer.load_state_dict(last.balancer)
+            if group_dro is not None:
+                group_dro.load_state_dict(last.group_dro or {})
             self.enter(last.position["phase"])
             assert self.optimizer is not None
             self.optimizer.load_state_dict(last.optimizer)

@@ -19,7 +19,9 @@ from agegender.engine.again import SameDraws
 from agegender.engine.balanced import BalancedBackward
 from agegender.engine.clock import Clock
 from agegender.engine.gradients import Conflict
+from agegender.engine.group_dro import GroupDRO
 from agegender.engine.ranks import Ranks
+from agegender.models.gender_head import GenderHead
 from agegender.models.head import AgeHead
 from agegender.models.network import AgeGenderNet, Outputs
 
@@ -39,7 +41,7 @@ class Taken:
     """What a step was like, the same on every rank."""
 
     losses_T: list[float]
-    """Mean of each task over the step's labelled faces, before any weight."""
+    """Mean of each task over the step's labelled faces, each as it weighs; before any weight of the task."""
     weights_T: list[float]
     """What each loss was multiplied by, lambda included, where it met the shared parameters."""
     grad_norm: float
@@ -50,21 +52,41 @@ class Taken:
     """How the tasks' gradients stood to each other, in a step that was looked at."""
 
 
+def _tasks(
+    network: AgeGenderNet, outputs: Outputs, batch: Batch
+) -> list[tuple[AgeHead | GenderHead, Tensor, Tensor, Tensor, int]]:
+    """A row a task: its head, what that says, the labels, which are known, and how many."""
+    gender_B = batch.gender_B if batch.female_B is None else batch.female_B
+    ages, genders = batch.labelled
+    return [
+        (network.age_head, outputs.age_BK, batch.age_B2, ~batch.age_B2[:, 0].isnan(), ages),
+        (network.gender_head, outputs.gender_B2, gender_B, batch.gender_B != NO_GENDER, genders),
+    ]
+
+
 def task_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> list[Tensor]:
     """One scalar a task, over the faces whose label is known; 0 where a batch has none."""
-    ages, genders = batch.labelled
-    age_BK, age_B2, gender_B2 = outputs.age_BK, batch.age_B2, outputs.gender_B2
-    gender_B = batch.gender_B if batch.female_B is None else batch.female_B
-    if 0 < ages < len(batch):
-        has_age = ~age_B2[:, 0].isnan()
-        age_BK, age_B2 = age_BK[has_age], age_B2[has_age]
-    if 0 < genders < len(batch):
-        has_gender = batch.gender_B != NO_GENDER
-        gender_B2, gender_B = gender_B2[has_gender], gender_B[has_gender]
-    return [
-        network.age_head.loss(age_BK, age_B2) if ages else age_BK.float().sum() * 0,
-        network.gender_head.loss(gender_B2, gender_B) if genders else gender_B2.float().sum() * 0,
-    ]
+    losses_T = []
+    for head, raw_BK, label_B, is_known_B, known in _tasks(network, outputs, batch):
+        if 0 < known < len(batch):
+            raw_BK, label_B = raw_BK[is_known_B], label_B[is_known_B]
+        losses_T.append(head.loss(raw_BK, label_B) if known else raw_BK.float().sum() * 0)
+    return losses_T
+
+
+def face_losses(network: AgeGenderNet, outputs: Outputs, batch: Batch) -> Tensor:
+    """Each face's loss of each task (B, T); 0 where its label is unknown."""
+    columns = []
+    for head, raw_BK, label_B, is_known_B, known in _tasks(network, outputs, batch):
+        if known == len(batch):
+            losses_B = head.losses(raw_BK, label_B)
+        else:
+            losses_B = raw_BK.float().sum(1) * 0
+            if known:
+                losses_K = head.losses(raw_BK[is_known_B], label_B[is_known_B])
+                losses_B = losses_B.index_put((is_known_B,), losses_K)
+        columns.append(losses_B)
+    return torch.stack(columns, dim=1)
 
 
 def refuse_nonfinite(value: float | None, step: int, what: str) -> None:
@@ -93,12 +115,14 @@ class Stepper:
         scaler: torch.amp.GradScaler,
         ranks: Ranks,
         clock: Clock,
+        group_dro: GroupDRO | None = None,
     ) -> None:
         self._network, self._balancer = network, balancer
         self._scale_T = list(scale_T)
         self._diagnose_every, self._clip_norm = diagnose_every, clip_norm
         self._autocast, self._scaler = autocast, scaler
         self._ranks, self._clock = ranks, clock
+        self._group_dro = group_dro
 
     def take(
         self,
@@ -117,6 +141,9 @@ class Stepper:
         is_sample = is_balanced and every is not None and (step - 1) % every == 0
         backward = BalancedBackward(self._balancer, self._network, len(batch.parts), is_balanced, is_sample)
         draws = SameDraws(self._device) if self._balancer.looks_again else None
+        if self._group_dro is not None:
+            assert batch.cells_TG is not None
+            self._group_dro.begin(batch.cells_TG, self._device)
         losses_T, raised = [0.0] * len(TASKS), [False] * len(flags)
         for part in batch.parts:
             values_T, raised_here = self._part(forward, batch, part, step, flags, backward)
@@ -126,6 +153,8 @@ class Stepper:
             balance = backward.finish(self._ranks, float(self._scaler.get_scale()))
         with self._clock.section("optimizer"):
             norm = self._update(optimizer, step)
+        if self._group_dro is not None and norm is not None:
+            self._group_dro.learn(self._ranks)  # another look at this step still has this step's weights
         if is_balanced and norm is not None:
             again = partial(self._look_again, forward, batch, step, draws)
             self._balancer.learn(Seen(self._weighed(losses_T), balance.probe_norms_T, again))
@@ -171,8 +200,23 @@ class Stepper:
         if part is None:
             return None
         with self._autocast():
-            losses_T = task_losses(self._network, self._outputs(forward, part, step), part)
+            outputs = self._outputs(forward, part, step)
+            if part.weight_B2 is None and part.cell_B is None:
+                losses_T = task_losses(self._network, outputs, part)
+            else:
+                losses_T = self._weighed_losses(outputs, part)
         return [loss * share for loss, share in zip(losses_T, batch.shares(part), strict=True)]
+
+    def _weighed_losses(self, outputs: Outputs, part: Batch) -> list[Tensor]:
+        """Means over the labelled faces, not over weights, so that the parts of a step add up."""
+        losses_BT = face_losses(self._network, outputs, part)
+        if part.weight_B2 is not None:
+            losses_BT = losses_BT * part.weight_B2
+        if part.cell_B is not None:
+            assert self._group_dro is not None
+            losses_BT = self._group_dro.weigh(losses_BT, part.cell_B)
+        sums_T = losses_BT.sum(0).unbind()
+        return [total / max(known, 1) for total, known in zip(sums_T, part.labelled, strict=True)]
 
     def _look_again(
         self, forward: Forward, batch: StepBatch, step: int, draws: SameDraws | None

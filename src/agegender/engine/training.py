@@ -82,6 +82,8 @@ def _introduce(parts: Parts, display: Display) -> None:
         display.warn(
             f"batch normalisation on {parts.ranks.size} CPU ranks: the statistics are each rank's own"
         )
+    for note in parts.emphasis.notes:
+        display.say(note)
     if len(train_genders(dataset)) == 1:
         display.warn("one gender only in train: the gender head stays untrained (loss.lambda=0)")
 

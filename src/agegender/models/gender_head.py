@@ -26,12 +26,15 @@ class GenderLoss:
     focal_gamma: float = 0.0
 
     def __call__(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
-        if gender_B.is_floating_point():
-            # mixed faces: the order is that of GENDERS
-            gender_B = torch.stack([gender_B, 1 - gender_B], dim=1)
         if self == GenderLoss():
-            return F.cross_entropy(logits_B2, gender_B)
-        target_B2 = gender_B if gender_B.ndim == 2 else F.one_hot(gender_B, len(GENDERS)).to(logits_B2.dtype)
+            # torch's own mean, the bits of the published training
+            return F.cross_entropy(logits_B2, _both(gender_B) if gender_B.is_floating_point() else gender_B)
+        return self.losses(logits_B2, gender_B).mean()
+
+    def losses(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
+        """Each face's (B,)."""
+        is_mixed = gender_B.is_floating_point()
+        target_B2 = _both(gender_B) if is_mixed else F.one_hot(gender_B, len(GENDERS)).to(logits_B2.dtype)
         target_B2 = target_B2 * (1 - self.label_smoothing) + self.label_smoothing / len(GENDERS)
         if self.class_weights is not None:
             target_B2 = torch.stack(
@@ -40,7 +43,12 @@ class GenderLoss:
         log_p_B2 = logits_B2.log_softmax(1)
         # of two classes, 1 - p is the other's p: whose log has a gradient even where p is 1
         focus_B2 = (self.focal_gamma * log_p_B2.flip(1)).exp()
-        return -(target_B2 * focus_B2 * log_p_B2).sum(1).mean()
+        return -(target_B2 * focus_B2 * log_p_B2).sum(1)
+
+
+def _both(female_B: Tensor) -> Tensor:
+    """The share of each gender (B, 2), in the order of GENDERS."""
+    return torch.stack([female_B, 1 - female_B], dim=1)
 
 
 class GenderHead(nn.Module):
@@ -58,6 +66,10 @@ class GenderHead(nn.Module):
     def loss(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
         """Mean loss; `gender_B` holds class numbers, or P(female) as floats, every one known."""
         return self.criterion(logits_B2.float(), gender_B)
+
+    def losses(self, logits_B2: Tensor, gender_B: Tensor) -> Tensor:
+        """Each face's loss (B,), of the same labels."""
+        return self.criterion.losses(logits_B2.float(), gender_B)
 
     def decode(self, logits_B2: Tensor) -> Tensor:
         """P(female), (B,)."""

@@ -45,13 +45,17 @@ class AgeHead(nn.Module):
         """Features (B, F) to the raw output (B, K) that `loss` and `decode` understand."""
         raise NotImplementedError
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
-        """Scalar loss, the mean over faces, against labels in years.
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        """Each face's loss (B,) against its label in years.
 
         A label is its inclusive interval [low, high]; both are the same where the age is exact. Every age
         is known (missing ones are masked before).
         """
         raise NotImplementedError
+
+    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        """Scalar loss, the mean over faces."""
+        return self.losses(raw_BK, age_B2).mean()
 
     def decode(self, raw_BK: Tensor) -> AgeEstimate:
         """Ages in years, inside the label range."""

@@ -63,13 +63,13 @@ class BinsHead(GridHead):
         logits_BK: Tensor = self.linear(features_BF)
         return logits_BK
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
         low_B, high_B = self.on_grid(age_B2).unbind(1)
         share_BK = _shares(self.edges(), low_B - 0.5, high_B + 0.5)
         # -inf where a bin is not met: put in place afterwards, or its gradient would be no number
         is_met_BK = share_BK > 0
         log_share_BK = share_BK.where(is_met_BK, 1.0).log().where(is_met_BK, -torch.inf)
-        return -(raw_BK.log_softmax(1) + log_share_BK).logsumexp(1).mean()
+        return -(raw_BK.log_softmax(1) + log_share_BK).logsumexp(1)
 
     def posterior(self, raw_BK: Tensor) -> Tensor:
         share_AK = _shares(self.edges(), self.ages_A - 0.5, self.ages_A + 0.5)

@@ -32,8 +32,8 @@ class ClassificationHead(GridHead):
         logits_BA: Tensor = self.linear(features_BF)
         return logits_BA
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
-        return surprise(raw_BK.log_softmax(1), self.ages_A, self.on_grid(age_B2)).mean()
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        return surprise(raw_BK.log_softmax(1), self.ages_A, self.on_grid(age_B2))
 
     def posterior(self, raw_BK: Tensor) -> Tensor:
         return raw_BK.softmax(1)

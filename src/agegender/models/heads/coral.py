@@ -43,19 +43,19 @@ class CoralHead(GridHead):
         logits_BK: Tensor = self.score(features_BF) + bias_K
         return logits_BK
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
         # a fractional age is past its year by a share; between an interval's ends nothing is known
         past_BK, may_be_past_BK = (
             (end_B[:, None] - self.ages_A[:-1]).clamp(0, 1) for end_B in self.on_grid(age_B2).unbind(1)
         )
-        return coral_loss(raw_BK, past_BK, past_BK == may_be_past_BK)
+        return coral_losses(raw_BK, past_BK, past_BK == may_be_past_BK)
 
     def posterior(self, raw_BK: Tensor) -> Tensor:
         above_BA = F.pad(raw_BK.sigmoid(), (0, 1))
         return (F.pad(raw_BK.sigmoid(), (1, 0), value=1.0) - above_BA).clamp(min=0)
 
 
-def coral_loss(logits_BK: Tensor, levels_BK: Tensor, known_BK: Tensor) -> Tensor:
-    """Binary cross entropy, summed over the levels that are known, mean over faces."""
+def coral_losses(logits_BK: Tensor, levels_BK: Tensor, known_BK: Tensor) -> Tensor:
+    """Binary cross entropy (B,), summed over the levels that are known."""
     losses_BK = F.binary_cross_entropy_with_logits(logits_BK, levels_BK, reduction="none")
-    return (losses_BK * known_BK).sum(1).mean()
+    return (losses_BK * known_BK).sum(1)

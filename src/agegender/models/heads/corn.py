@@ -40,8 +40,8 @@ class CornHead(GridHead):
         logits_BK: Tensor = self.linear(features_BF)
         return logits_BK
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
-        return surprise(log_posterior(raw_BK), self.ages_A, self.on_grid(age_B2)).mean()
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        return surprise(log_posterior(raw_BK), self.ages_A, self.on_grid(age_B2))
 
     def posterior(self, raw_BK: Tensor) -> Tensor:
         return log_posterior(raw_BK).exp()

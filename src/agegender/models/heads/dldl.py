@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from agegender.config.options import GridHeadOptions
 from agegender.core.registry import register
@@ -37,7 +36,7 @@ class LabelDistributionHead(ClassificationHead):
         super().__init__(options, num_features, label_spec)
         self._sigma, self._expectation_weight = options.sigma, options.expectation_weight
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
         age_B2 = self.on_grid(age_B2)
         log_posterior_BA = raw_BK.log_softmax(1)
         log_label_BA = self._log_label(age_B2[:, 0])
@@ -45,8 +44,8 @@ class LabelDistributionHead(ClassificationHead):
         interval_B = surprise(log_posterior_BA, self.ages_A, age_B2)
         distribution_B = torch.where(age_B2[:, 0] == age_B2[:, 1], divergence_B, interval_B)
         mean_B = mean_age(log_posterior_BA.exp(), self.ages_A)
-        error = F.l1_loss(mean_B, nearest(mean_B, age_B2))
-        return distribution_B.mean() + self._expectation_weight * error
+        error_B = (mean_B - nearest(mean_B, age_B2)).abs()
+        return distribution_B + self._expectation_weight * error_B
 
     def _log_label(self, age_B: Tensor) -> Tensor:
         """Log of the label distributions (B, A)."""

@@ -48,13 +48,13 @@ class GaussianHead(AgeHead):
         variance_B = log_variance_B.clamp(max=10).exp() * spec.age_std**2 + self._min_std**2
         return Normal(mean_B * spec.age_std + spec.age_mean, variance_B.sqrt(), validate_args=False)
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
         normal = self._normal(raw_BK)
         low_B, high_B = age_B2.unbind(1)
         log_likelihood_B = torch.where(
             low_B == high_B, normal.log_prob(low_B), log_mass(normal, low_B - 0.5, high_B + 0.5)
         )
-        return -(normal.variance.detach() ** self._beta * log_likelihood_B).mean()
+        return -(normal.variance.detach() ** self._beta * log_likelihood_B)
 
     def decode(self, raw_BK: Tensor) -> AgeEstimate:
         normal = self._normal(raw_BK)

@@ -33,10 +33,10 @@ class MeanVarianceHead(ClassificationHead):
         super().__init__(options, num_features, label_spec)
         self._mean_weight, self._variance_weight = options.mean_weight, options.variance_weight
 
-    def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
         posterior_BA = self.posterior(raw_BK)
         mean_B = mean_age(posterior_BA, self.ages_A)
         error_B = mean_B - nearest(mean_B, self.on_grid(age_B2))
         variance_B = age_variance(posterior_BA, self.ages_A, mean_B)
         pulled_B = self._mean_weight * error_B.square() / 2 + self._variance_weight * variance_B
-        return super().loss(raw_BK, age_B2) + pulled_B.mean()
+        return super().losses(raw_BK, age_B2) + pulled_B

@@ -48,14 +48,20 @@ class RegressionHead(AgeHead):
     def _years(self, raw_B1: Tensor) -> Tensor:
         return raw_B1[:, 0] * self._std + self._mean
 
+    def losses(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        return self._loss(raw_BK, age_B2, "none")
+
     def loss(self, raw_BK: Tensor, age_B2: Tensor) -> Tensor:
+        return self._loss(raw_BK, age_B2, "mean")  # torch's own, the bits of the published training
+
+    def _loss(self, raw_BK: Tensor, age_B2: Tensor, reduction: str) -> Tensor:
         years_B = self._years(raw_BK)
         target_B = nearest(years_B, age_B2)
         if self._options.loss == "l1":
-            return F.l1_loss(years_B, target_B)
+            return F.l1_loss(years_B, target_B, reduction=reduction)
         if self._options.loss == "huber":
-            return F.huber_loss(years_B, target_B, delta=self._options.huber_delta)
-        return F.mse_loss(years_B, target_B)
+            return F.huber_loss(years_B, target_B, reduction=reduction, delta=self._options.huber_delta)
+        return F.mse_loss(years_B, target_B, reduction=reduction)
 
     def decode(self, raw_BK: Tensor) -> AgeEstimate:
         return AgeEstimate(self.in_label_range(self._years(raw_BK)))
