@@ -61,7 +61,7 @@ class Calibration(BaseModel):
         ages, notes = _fit_ages(aged, options)
         temperature = fit_temperature(
             gendered["gender_prob"].to_numpy(np.float64),
-            (gendered["gender"] == "female").to_numpy(np.float64),
+            (gendered["gender"] == "female").to_numpy().astype(np.float64),
         )
         if temperature is None:
             notes.append(

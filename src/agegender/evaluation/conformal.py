@@ -70,17 +70,16 @@ class Conformal(BaseModel):
     def fit(cls, cal: pd.DataFrame, by: By, score: Score, levels: Sequence[float]) -> Self:
         """From predictions of cal faces that all have an age, and an age_std where the score is scaled."""
         errors_N = age_error(age_interval(cal).to_numpy(np.float64), cal["age_pred"].to_numpy(np.float64))
-        scores_N = pd.Series(np.abs(errors_N) / _scale(cal, score), index=cal.index)
-        groups = scores_N.groupby(_stratum(cal, by))
-        sizes = groups.size()
+        scores_N = np.abs(errors_N) / _scale(cal, score)
+        stratum_N = _stratum(cal, by)
+        sizes = stratum_N.value_counts().sort_index()
         return cls(
             by=by,
             score=score,
-            pooled=Quantiles.of(scores_N.to_numpy(), levels),
+            pooled=Quantiles.of(scores_N, levels),
             strata={
-                str(name): Quantiles.of(own.to_numpy(), levels)
-                for name, own in groups
-                if len(own) >= MIN_FACES
+                str(name): Quantiles.of(scores_N[stratum_N == name], levels)
+                for name in sizes.index[sizes >= MIN_FACES]
             },
             too_few={str(name): int(size) for name, size in sizes.items() if size < MIN_FACES},
         )
@@ -93,7 +92,9 @@ class Conformal(BaseModel):
         pooled = self.pooled.by_level[key]
         quantile_N = np.where(np.isnan(quantile_N), np.nan if pooled is None else pooled, quantile_N)
         half_N1 = (quantile_N * _scale(table, self.score))[:, None]
-        return np.maximum(table["age_pred"].to_numpy(np.float64)[:, None] + half_N1 * [-1, 1], 0)
+        middle_N1 = table["age_pred"].to_numpy(np.float64)[:, None]
+        interval_N2: Floats = np.maximum(middle_N1 + half_N1 * np.array([-1, 1]), 0)
+        return interval_N2
 
 
 def level_key(level: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from agegender.core.types import GENDERS
 from agegender.data.manifest import age_interval, age_midpoint
 from agegender.data.stratify import AGE_BANDS, band_name
 from agegender.evaluation.bootstrap import Floats, bounds, clusters_of
@@ -16,8 +17,8 @@ from agegender.evaluation.ratios import Ratio, estimate
 MIN_FACES = 30
 """Faces from which on a subgroup's coverage is told."""
 
-_MOST = 20
-"""Groups that are told of, the largest ones."""
+MOST_GROUPS = 20
+"""That are told of."""
 
 
 def covered(ages_N2: Floats, interval_N2: Floats) -> Floats:
@@ -45,41 +46,43 @@ def _known(values_N: npt.NDArray[Any], ages_N2: Floats, interval_N2: Floats) -> 
 def coverage_by(
     table: pd.DataFrame, interval_N2: Floats, bootstrap: int, seed: int = 0
 ) -> dict[str, list[dict[str, Any]]]:
-    """Coverage and mean width by true age band, gender and group (the largest _MOST of them).
+    """Coverage and mean width by true age band, gender and group (the MOST_GROUPS largest).
 
-    Rows hold name, n, coverage and width with `_low` and `_high`; None where n is below MIN_FACES.
+    Rows hold name, n, coverage and width, each with `_low` and `_high`; None where n is below MIN_FACES.
+    Where all are covered, all resamples are: the lower bound is then Clopper and Pearson's, of clusters.
     """
     ages_N2 = age_interval(table).to_numpy(np.float64)
     hits_N, widths_N = covered(ages_N2, interval_N2), width(ages_N2, interval_N2)
     judged = ~np.isnan(hits_N)
-    table, hits_N, widths_N = table[judged], hits_N[judged], widths_N[judged]
-    rows: dict[str, list[dict[str, Any]]] = {}
-    ratios = {}
-    for axis, values in _axes(table).items():
-        counts = values.value_counts(sort=False)
-        if axis == "group":
-            counts = counts.sort_values(ascending=False, kind="stable")[:_MOST]
-        rows[axis] = [{"name": str(name), "n": int(n)} for name, n in counts.items() if n]
-        told = [row["name"] for row in rows[axis] if row["n"] >= MIN_FACES]
-        member_NK = (values.astype(object).to_numpy()[:, None] == np.asarray(told, object)).astype(np.float64)
-        ratios[f"{axis} coverage"] = Ratio(member_NK * hits_N[:, None], member_NK)
-        ratios[f"{axis} width"] = Ratio(member_NK * widths_N[:, None], member_NK)
-    found = estimate(ratios, clusters_of(table), bootstrap, seed)
-    for axis, lines in rows.items():
-        told_rows = iter(range(len(lines)))
-        for row in lines:
-            is_told = row["n"] >= MIN_FACES
-            place = next(told_rows) if is_told else None
-            for figure in ("coverage", "width"):
-                of_axis = found[f"{axis} {figure}"]
-                row[figure] = None if place is None else float(of_axis.value_K[place])
-                low, high = (None, None) if place is None else bounds(of_axis.drawn_RK[:, place])
-                row |= {f"{figure}_low": low, f"{figure}_high": high}
+    table, hits_N1, widths_N1 = table[judged], hits_N[judged, None], widths_N[judged, None]
+    subgroups = _subgroups(table)
+    member_NK = np.column_stack([member_N for _, _, member_N in subgroups]).astype(np.float64)
+    ratios = {
+        "coverage": Ratio(member_NK * hits_N1, member_NK),
+        "width": Ratio(member_NK * widths_N1, member_NK),
+    }
+    clusters_N = clusters_of(table)
+    found = estimate(ratios, clusters_N, bootstrap, seed)
+    rows: dict[str, list[dict[str, Any]]] = {"age": [], "gender": [], "group": []}
+    for k, (axis, name, member_N) in enumerate(subgroups):
+        row: dict[str, Any] = {"name": name, "n": int(member_N.sum())}
+        for figure, of_figure in found.items():
+            value, low, high = None, None, None
+            if row["n"] >= MIN_FACES:
+                value = float(of_figure.value_K[k])
+                low, high = bounds(of_figure.drawn_RK[:, k])
+            if figure == "coverage" and value == 1 and bootstrap:
+                low = 0.025 ** (1 / len(np.unique(clusters_N[member_N])))
+            row |= {figure: value, f"{figure}_low": low, f"{figure}_high": high}
+        rows[axis].append(row)
     return rows
 
 
-def _axes(table: pd.DataFrame) -> dict[str, pd.Series[Any]]:
-    bands = np.digitize(age_midpoint(table), AGE_BANDS)
-    names = [band_name(band) for band in range(len(AGE_BANDS) + 1)]
-    age = pd.Series(pd.Categorical.from_codes(bands, names), index=table.index)
-    return {"age": age, "gender": table["gender"], "group": table["group"]}
+def _subgroups(table: pd.DataFrame) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
+    """Axis, name and which faces are in it."""
+    band_N = np.digitize(age_midpoint(table), AGE_BANDS)
+    found = [("age", str(band_name(band)), band_N == band) for band in np.unique(band_N)]
+    found += [("gender", name, (table["gender"] == name).to_numpy()) for name in GENDERS]
+    largest = table["group"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    names = largest.index[:MOST_GROUPS]
+    return found + [("group", str(name), (table["group"] == name).to_numpy()) for name in names]

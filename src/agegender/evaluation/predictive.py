@@ -70,14 +70,16 @@ class NormalAges(Predictive):
         from scipy.special import ndtr
 
         years_N2 = _whole_years(ages_N2)
-        return np.where(
+        pit_N2: Floats = np.where(
             self._is_sure_N[:, None] & ~np.isnan(ages_N2),
             self._mean_N1 <= years_N2,
             ndtr(self._standard(years_N2)),
         )
+        return pit_N2
 
     def _standard(self, years_N2: Floats) -> Floats:
-        return (years_N2 - self._mean_N1) / self._std_N[:, None]
+        standard_N2: Floats = (years_N2 - self._mean_N1) / self._std_N[:, None]
+        return standard_N2
 
     def _or_sure(self, value_N: Floats, of_sure_N: Floats, ages_N2: Floats) -> Floats:
         return np.where(self._is_sure_N & ~np.isnan(ages_N2[:, 0]), of_sure_N, value_N)
@@ -120,7 +122,8 @@ class PosteriorAges(Predictive):
 
 
 def _whole_years(ages_N2: Floats) -> Floats:
-    return ages_N2 + np.array([-0.5, 0.5])
+    years_N2: Floats = ages_N2 + np.array([-0.5, 0.5])
+    return years_N2
 
 
 def _squared_below(z_N: Floats) -> Floats:
@@ -129,4 +132,5 @@ def _squared_below(z_N: Floats) -> Floats:
 
     density_N = np.exp(-(z_N**2) / 2) / np.sqrt(2 * np.pi)
     below_N: Floats = ndtr(z_N)
-    return z_N * below_N**2 + 2 * density_N * below_N - ndtr(z_N * np.sqrt(2)) / np.sqrt(np.pi)
+    integral_N: Floats = z_N * below_N**2 + 2 * density_N * below_N - ndtr(z_N * np.sqrt(2)) / np.sqrt(np.pi)
+    return integral_N

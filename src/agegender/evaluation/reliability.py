@@ -28,7 +28,8 @@ class GenderConfidence:
         """1 where a face's confidence is in the bin (N, BINS): above its lower edge, up to its upper one."""
         bins_N = np.ceil(np.nan_to_num(self.confidence_N) * BINS) - 1
         in_bin_NK = np.maximum(bins_N, 0)[:, None] == np.arange(BINS)
-        return (in_bin_NK & ~np.isnan(self.confidence_N)[:, None]).astype(np.float64)
+        member_NK: Floats = (in_bin_NK & ~np.isnan(self.confidence_N)[:, None]).astype(np.float64)
+        return member_NK
 
     def gaps(self) -> Ratio:
         """Each bin's part of the calibration error: share of the faces in it x (confidence - accuracy)."""

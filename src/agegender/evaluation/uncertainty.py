@@ -101,9 +101,9 @@ def uncertainty_curves(
 ) -> dict[str, Any]:
     """What is more than one number of a part, for pictures and tables; a key is absent without a source.
 
-    `gender_reliability` (`network`, `calibrated`): confidence and accuracy of each bin. `age_calibration`:
-    the share of ages below each predicted quantile. `risk_coverage` (`age`, `gender`): the mean risk on the
-    surest share of faces. `coverage_by` (`age`, `gender`, `group`): see `coverage_by`, at `level`.
+    `gender_reliability` (`network`, `calibrated`): confidence and accuracy of each bin of 1/15 from 0 on.
+    `age_calibration`: the share of ages below each predicted quantile. `risk_coverage` (`age`, `gender`):
+    the mean risk on the surest share of faces. `coverage_by` (`age`, `gender`, `group`): see there; `level`.
     """
     ages_N2 = age_interval(table).to_numpy(np.float64)
     clusters_N = clusters_of(table)
@@ -113,9 +113,13 @@ def uncertainty_curves(
         found = estimate(confidence.in_bins(), clusters_N, bootstrap, seed)
         counts_K = confidence.members().sum(axis=0)
         reliability[suffix.removeprefix("_") or "network"] = [
-            {"confidence": float(found["confidence"].value_K[k]), "n": int(counts_K[k])}
-            | _bounded("accuracy", found["accuracy"], k)
-            for k in np.flatnonzero(counts_K)
+            {
+                "bin": k,
+                "n": int(counts_K[k]),
+                "confidence": float(found["confidence"].value_K[k]),
+                **_bounded("accuracy", found["accuracy"], k),
+            }
+            for k in np.flatnonzero(counts_K).tolist()
         ]
     if reliability:
         curves["gender_reliability"] = reliability
