@@ -91,10 +91,9 @@ class Conformal(BaseModel):
         quantile_N = _stratum(table, self.by).map(own).astype(np.float64).to_numpy()
         pooled = self.pooled.by_level[key]
         quantile_N = np.where(np.isnan(quantile_N), np.nan if pooled is None else pooled, quantile_N)
-        half_N1 = (quantile_N * _scale(table, self.score))[:, None]
-        middle_N1 = table["age_pred"].to_numpy(np.float64)[:, None]
-        interval_N2: Floats = np.maximum(middle_N1 + half_N1 * np.array([-1, 1]), 0)
-        return interval_N2
+        half_N = quantile_N * _scale(table, self.score)
+        middle_N = table["age_pred"].to_numpy(np.float64)
+        return np.maximum(np.column_stack([middle_N - half_N, middle_N + half_N]), 0)
 
 
 def level_key(level: float) -> str:

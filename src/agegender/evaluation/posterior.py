@@ -37,7 +37,7 @@ def read_posterior(ids: Sequence[str], path: Path) -> Posterior | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             stored, posterior = content["id"], Posterior(content["ages"], content["posterior"])
     except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
         raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error

@@ -70,12 +70,9 @@ class NormalAges(Predictive):
         from scipy.special import ndtr
 
         years_N2 = _whole_years(ages_N2)
-        pit_N2: Floats = np.where(
-            self._is_sure_N[:, None] & ~np.isnan(ages_N2),
-            self._mean_N1 <= years_N2,
-            ndtr(self._standard(years_N2)),
-        )
-        return pit_N2
+        is_sure_N2 = self._is_sure_N[:, None] & ~np.isnan(ages_N2)
+        pit_N2: Floats = ndtr(self._standard(years_N2))
+        return np.where(is_sure_N2, (self._mean_N1 <= years_N2).astype(np.float64), pit_N2)
 
     def _standard(self, years_N2: Floats) -> Floats:
         standard_N2: Floats = (years_N2 - self._mean_N1) / self._std_N[:, None]
