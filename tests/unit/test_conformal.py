@@ -111,12 +111,14 @@ def test_scaled_errors_give_each_face_its_width() -> None:
 
 
 def test_small_bands_and_unknown_groups_take_the_pooled_width() -> None:
-    cal = _heteroscedastic(200, 3).assign(group=["big"] * 170 + ["small"] * 20 + [None] * 10)
+    groups: list[Any] = ["big"] * 170 + ["small"] * 20 + [None] * 10
+    cal = _heteroscedastic(200, 3).assign(group=groups)
     fitted = Conformal.fit(cal, "group", "absolute", [0.9])
     assert list(fitted.strata) == ["big"]
     assert fitted.too_few == {"small": 20}
     assert (fitted.strata["big"].n, fitted.pooled.n) == (170, 200)
-    new = _heteroscedastic(4, 4).assign(age_pred=50.0, group=["big", "small", "never seen", None])
+    others: list[Any] = ["big", "small", "never seen", None]
+    new = _heteroscedastic(4, 4).assign(age_pred=50.0, group=others)
     halves = np.ptp(fitted.interval(new, 0.9), axis=1) / 2
     pooled = fitted.pooled.by_level["0.9"]
     assert halves == pytest.approx([fitted.strata["big"].by_level["0.9"], pooled, pooled, pooled])

@@ -130,7 +130,8 @@ def _resampled(table: pd.DataFrame, bootstrap: int) -> Estimate:
 def test_the_interval_of_the_calibration_error_knows_that_chance_adds_to_it() -> None:
     """300 faces of a network that is a little too sure: percentiles of resamples miss its true error."""
     truth = _resampled(_table(200_000, 1.3, 99), 0).value_K[0]
-    plain, mirrored = [], []
+    plain: list[bool] = []
+    mirrored: list[bool] = []
     for seed in range(30):
         found = _resampled(_table(300, 1.3, seed), 200)
         for held, drawn_RK in ((plain, found.drawn_RK), (mirrored, reflected(found).drawn_RK)):

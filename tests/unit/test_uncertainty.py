@@ -26,7 +26,7 @@ from ..made import make_run, predictions
 
 
 def _options(**changes: Any) -> UncertaintyOptions:
-    plain = {"name": "none", "intervals": "plain", "score": "auto", "level": 0.9}
+    plain: dict[str, Any] = {"name": "none", "intervals": "plain", "score": "auto", "level": 0.9}
     return UncertaintyOptions(**(plain | changes))
 
 

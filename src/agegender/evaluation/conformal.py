@@ -93,7 +93,8 @@ class Conformal(BaseModel):
         quantile_N = np.where(np.isnan(quantile_N), np.nan if pooled is None else pooled, quantile_N)
         half_N = quantile_N * _scale(table, self.score)
         middle_N = table["age_pred"].to_numpy(np.float64)
-        return np.maximum(np.column_stack([middle_N - half_N, middle_N + half_N]), 0)
+        interval_N2: Floats = np.maximum(np.column_stack([middle_N - half_N, middle_N + half_N]), 0)
+        return interval_N2
 
 
 def level_key(level: float) -> str:
@@ -104,7 +105,8 @@ def level_key(level: float) -> str:
 def _scale(table: pd.DataFrame, score: Score) -> Floats:
     if score == "absolute":
         return np.ones(len(table))
-    return np.maximum(table["age_std"].to_numpy(np.float64), _MIN_STD)
+    scale_N: Floats = np.maximum(table["age_std"].to_numpy(np.float64), _MIN_STD)
+    return scale_N
 
 
 def _stratum(table: pd.DataFrame, by: By) -> pd.Series[str]:

@@ -57,7 +57,8 @@ class NormalAges(Predictive):
         is_right_N = left_N + right_N > 0
         left_N, right_N = np.where(is_right_N, -right_N, left_N), np.where(is_right_N, -left_N, right_N)
         log_below_N, log_up_to_N = log_ndtr(left_N), log_ndtr(right_N)
-        loss_N = -(log_up_to_N + np.log(-np.expm1(log_below_N - log_up_to_N)))
+        with np.errstate(divide="ignore"):  # no mass at all: infinite
+            loss_N = -(log_up_to_N + np.log(-np.expm1(log_below_N - log_up_to_N)))
         is_missed_N = age_error(years_N2, self._mean_N1[:, 0]) != 0
         return self._or_sure(loss_N, np.where(is_missed_N, np.inf, 0.0), ages_N2)
 
@@ -72,7 +73,8 @@ class NormalAges(Predictive):
         years_N2 = _whole_years(ages_N2)
         is_sure_N2 = self._is_sure_N[:, None] & ~np.isnan(ages_N2)
         pit_N2: Floats = ndtr(self._standard(years_N2))
-        return np.where(is_sure_N2, (self._mean_N1 <= years_N2).astype(np.float64), pit_N2)
+        pit_N2[is_sure_N2] = (self._mean_N1 <= years_N2)[is_sure_N2]
+        return pit_N2
 
     def _standard(self, years_N2: Floats) -> Floats:
         standard_N2: Floats = (years_N2 - self._mean_N1) / self._std_N[:, None]
@@ -95,7 +97,8 @@ class PosteriorAges(Predictive):
         low_N1, high_N1 = ages_N2[:, :1], ages_N2[:, 1:]
         outside_NA = np.maximum(low_N1 - self._ages_A, 0) + np.maximum(self._ages_A - high_N1, 0)
         mass_N = (self._mass_NA * np.maximum(1 - outside_NA, 0)).sum(axis=1)
-        return -np.log(np.clip(mass_N, SMALLEST, 1))
+        loss_N: Floats = -np.log(np.clip(mass_N, SMALLEST, 1))
+        return loss_N
 
     def crps(self, ages_N2: Floats) -> Floats:
         low_N1, high_N1 = ages_N2[:, :1], ages_N2[:, 1:]
