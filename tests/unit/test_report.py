@@ -20,6 +20,7 @@ from agegender.core.files import read_json, write_json, write_yaml
 from agegender.core.types import GENDERS
 from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import COLUMNS, read_predictions, write_predictions
+from agegender.evaluation.uncertainty import Evidence, uncertainty_metrics
 from agegender.report import plots
 from agegender.report.figures import judged_part
 from agegender.report.run import summary_line, write_report
@@ -27,7 +28,7 @@ from agegender.report.status import is_run, is_sweep, read_status
 
 DEAD_PID = 999_999_999
 CURVES = {"age_loss.png", "gender_loss.png", "val_age_rmse.png", "val_gender_f1.png"}
-PICTURES = {"age_scatter.png", "error_by_age.png", "confusion_matrix.png"}
+PICTURES = {"age_scatter.png", "error_by_age.png", "confusion_matrix.png", "gender_uncertainty.png"}
 
 
 def _predictions(n: int = 120, parts: tuple[str, ...] = ("val", "cal", "test")) -> pd.DataFrame:
@@ -226,7 +227,9 @@ def test_a_finished_run(finished: Path) -> None:
     table = read_predictions(run / "predictions.csv")
     assert set(figures) == {"val", "test"}
     for part in ("val", "test"):
-        assert figures[part] == metrics(table[table["split"] == part], rmse_cap=20, bootstrap=30)
+        rows = table[table["split"] == part]
+        assert figures[part].items() >= metrics(rows, rmse_cap=20, bootstrap=30).items()
+        assert figures[part].items() >= uncertainty_metrics(rows, Evidence(), bootstrap=30).items()
     row = next(line for line in text.splitlines() if line.startswith("| age RMSE"))
     test, val = figures["test"], figures["val"]
     for name in ("age_rmse", "age_rmse_low", "age_rmse_high", "constant_age_rmse"):
@@ -266,14 +269,14 @@ def test_what_the_report_tells(finished: Path) -> None:
     assert block
     assert yaml.safe_load(block[1]) == CONFIG
     html = (run / "report.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 7
+    assert html.count("data:image/png;base64,") == 8
     assert "/faces/a &lt;b&gt; &amp; | c" in html
 
 
 def test_a_report_is_a_function_of_its_directory(finished: Path, run: Path) -> None:
     write_report(run)
     files = [path.relative_to(run) for path in run.rglob("*") if path.is_file()]
-    assert len(files) == 16
+    assert len(files) == 18
     for name in files:
         assert (run / name).read_bytes() == (finished / name).read_bytes(), name
 
@@ -330,7 +333,8 @@ def test_a_task_without_labels(run: Path) -> None:
     missing = dict.fromkeys(("train_age_loss", "val_age_loss", "val_age_rmse", "val_harmonic_mean"), np.nan)
     _history().assign(**missing).to_csv(run / "history.csv", index=False)
     text = _markdown(run)
-    assert _pictures(run) == {"gender_loss.png", "val_gender_f1.png", "confusion_matrix.png"}
+    of_gender = {"gender_loss.png", "val_gender_f1.png", "confusion_matrix.png", "gender_uncertainty.png"}
+    assert _pictures(run) == of_gender
     assert "| age RMSE (years) | – | – | – |" in text
     assert "Of the test faces 0 have an age, 40 a gender." in text
     assert "nan" not in text

@@ -188,4 +188,8 @@ class UncertaintyOptions(Component):
         description="conformal intervals of ages: one width for all, one a band of predicted ages, one a "
         "group (where the group is known at prediction); null: none"
     )
+    score: Literal["auto", "absolute", "scaled"] = Field(
+        description="what intervals are made of: errors in years, or errors in units of age_std, which gives "
+        "each face a width of its own; auto: scaled where every cal face has an age_std"
+    )
     level: float = Field(ge=0.5, le=0.99, description="share of faces that age_low to age_high shall hold")

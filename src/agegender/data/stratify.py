@@ -92,8 +92,8 @@ def balance(faces: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     """Axis (age, gender, group) -> band or name -> faces in `all` and in each part."""
     band = _bands(faces)
     axes: dict[str, pd.Series[Any]] = {
-        "age": band.map(_band_name).astype(
-            pd.CategoricalDtype([_band_name(number) for number in range(len(AGE_BANDS) + 1)])
+        "age": band.map(band_name).astype(
+            pd.CategoricalDtype([band_name(number) for number in range(len(AGE_BANDS) + 1)])
         ),
         "gender": faces["gender"],
         "group": faces["group"],
@@ -108,7 +108,8 @@ def balance(faces: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     return found
 
 
-def _band_name(band: int) -> str | None:
+def band_name(band: int) -> str | None:
+    """Of a band's number, as `np.digitize(years, AGE_BANDS)` gives it; None below 0."""
     if band < 0:
         return None
     low, high = (0, *AGE_BANDS)[band], (*AGE_BANDS, None)[band]

@@ -28,8 +28,10 @@ COLUMNS = (
     "age_high",
     "gender_pred",
     "gender_prob",
+    "gender_prob_calibrated",
 )
-"""Ages in years; `gender` and `gender_pred` are names of GENDERS; `gender_prob` is P(female)."""
+"""Ages in years; `gender` and `gender_pred` are names of GENDERS; `gender_prob` is P(female) as the network
+says it, `gender_prob_calibrated` after temperature scaling."""
 
 NEEDED = ("id", "age_pred", "gender_pred", "gender_prob")
 FLOAT_FORMAT = "%.9g"
@@ -38,6 +40,7 @@ _TEXT = ("id", "path", "group", "identity")
 _WORDS = ("split", "gender", "gender_pred")
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "None", "null", "NULL", "<NA>")
 _AGES = ("age", "age_min", "age_max", "age_pred", "age_std", "age_low", "age_high")
+_PROBABILITIES = ("gender_prob", "gender_prob_calibrated")
 
 
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
@@ -82,10 +85,12 @@ def _check(table: pd.DataFrame, path: Path) -> None:
 
     for name in NEEDED:
         refuse(name, table[name].isna(), "any value")
-    for name in (*_AGES, "gender_prob"):
+    for name in (*_AGES, *_PROBABILITIES):
         numbers = pd.to_numeric(table[name], errors="coerce")
         refuse(name, table[name].notna() & ~np.isfinite(numbers), "a finite number")
         table[name] = numbers.astype(np.float64)
-    refuse("gender_prob", ~table["gender_prob"].between(0, 1), "P(female) between 0 and 1")
+    for name in _PROBABILITIES:
+        outside = table[name].notna() & ~table[name].between(0, 1)
+        refuse(name, outside, "P(female) between 0 and 1")
     for name in ("gender", "gender_pred"):
         refuse(name, table[name].notna() & ~table[name].isin(GENDERS), ", ".join(GENDERS))

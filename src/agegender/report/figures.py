@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 FIGURES = {
@@ -41,9 +42,12 @@ def judged_part(figures: dict[str, Any]) -> str:
     return "test" if figures.get("test") else "val"
 
 
-def cell(values: dict[str, Any], key: str) -> str:
-    """One of the figures for a table, with its interval where there is one; a dash where there is none."""
-    digits = FIGURES[key][1]
+def cell(values: Mapping[str, Any], key: str, digits: int | None = None) -> str:
+    """A figure for a table, with its interval where there is one; a dash where there is none.
+
+    One of FIGURES has its digits there.
+    """
+    digits = FIGURES[key][1] if digits is None else digits
     text = number(values.get(key), digits)
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
     if low is None:

@@ -16,6 +16,7 @@ from agegender.data.manifest import age_interval
 from agegender.evaluation.collapse import collapse_warnings
 from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import read_predictions
+from agegender.evaluation.uncertainty import Evidence, uncertainty_metrics
 from agegender.report import plots
 from agegender.report.all_figures import figure_blocks
 from agegender.report.conflict import conflict_blocks
@@ -26,6 +27,7 @@ from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
 from agegender.report.profile import profile_blocks
 from agegender.report.status import read_status
+from agegender.report.uncertainty import uncertainty_blocks
 
 _PUBLISHED = (
     ("Model 1: scratch CNN, 3 convolutions, 128 px", "128.39*", "0.8784", "0"),
@@ -77,13 +79,17 @@ def write_report(run_dir: Path) -> None:
         page.sections[0].blocks.append(Text(_DRAWN, warning=True))
     if (run_dir / "predictions.csv").exists():
         table = read_predictions(run_dir / "predictions.csv")
-        figures = _metrics(table, config.get("evaluation", {}))
+        resamples = config.get("evaluation", {}).get("bootstrap", 1000)
+        evidence = Evidence.read(run_dir, table, config.get("uncertainty", {}).get("level"))
+        figures = _metrics(table, evidence, config.get("evaluation", {}))
         write_json(run_dir / "metrics.json", figures)
         part = judged_part(figures)
         judged = table[table["split"] == part]
         page.sections[0].blocks += _headline(figures, judged, dataset)
         if len(judged):
             page.section(f"Predictions of the {part} part", *_prediction_plots(run_dir, judged))
+            sureness = uncertainty_blocks(run_dir, judged, evidence, figures[part], resamples)
+            page.section("Uncertainty", *sureness)
             maps = explanation_blocks(run_dir, judged)
             if maps:
                 page.section("Where the network looks", *maps)
@@ -125,12 +131,16 @@ def summary_line(run_dir: Path) -> str:
     )
 
 
-def _metrics(table: pd.DataFrame, options: dict[str, Any]) -> dict[str, Any]:
+def _metrics(table: pd.DataFrame, evidence: Evidence, options: dict[str, Any]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for part in ("val", "test"):
         rows = table[table["split"] == part]
         cap, resamples = options.get("rmse_cap", 30.0), options.get("bootstrap", 1000)
-        figures[part] = metrics(rows, cap, resamples) if len(rows) else None
+        figures[part] = (
+            metrics(rows, cap, resamples) | uncertainty_metrics(rows, evidence, resamples)
+            if len(rows)
+            else None
+        )
     return figures
 
 
