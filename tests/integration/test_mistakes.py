@@ -64,7 +64,7 @@ COMMAND_LINES = [
         "train",
         [
             "schedule=two_phase",
-            "schedule.phases.all.trainable=[heads,backbone.net.layer9.*]",
+            "schedule.phases.all.trainable=backbone.net.layer9.*",
             "model=resnet18",
         ],
         ["no parameter matches 'backbone.net.layer9.*'"],
