@@ -140,9 +140,7 @@ def _other_library(net: nn.Module, state: State) -> str:
     for other, beginnings in _NAMES.items():
         is_theirs, is_ours = (_begins(names, beginnings) for names in (state, net.state_dict()))
         if own in _NAMES and own != other and is_theirs and not is_ours:
-            return (
-                f". Its names are those of {other}, the network is of {own}, and nothing converts them"
-            )
+            return f". Its names are those of {other}, the network is of {own}, and nothing converts them"
     return ""
 
 
