@@ -191,7 +191,7 @@ def test_a_library_that_is_missing_costs_no_directory(
 
 
 def test_other_ranks_tell_nobody_anything(tmp_path: Path) -> None:
-    options = TrackingOptions(tensorboard=True, mlflow=str(tmp_path / "store"), experiment="agegender")
+    options = TrackingOptions(tensorboard=True, mlflow=tmp_path / "store", experiment="agegender")
     trackers = Trackers(options, tmp_path / "run", pytest.fail, writes=False)
     with trackers.following(is_new=True):
         trackers.update()

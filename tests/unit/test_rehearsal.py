@@ -12,6 +12,7 @@ from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.engine import rehearsal
 from agegender.engine.rehearsal import check_network
+from agegender.models.network import build_backbone
 
 from ..training import composed
 
@@ -35,7 +36,6 @@ def test_every_backbone_is_tried_out_without_memory(name: str, monkeypatch: pyte
         built.append(build_backbone(*arguments))
         return built[-1]
 
-    build_backbone = rehearsal.build_backbone
     monkeypatch.setattr(rehearsal, "build_backbone", build)
     fitting = ("schedule.phases.all.trainable=[heads,backbone.*]", "attention=self_attention")
     config = composed(f"model={name}", *fitting, *OWN.get(name, ()))

@@ -21,7 +21,7 @@ from agegender.tracking.tracker import Tracker, finals, rows
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
 """Unless they are set: no word to its makers, and seconds, not minutes, for a server that is gone."""
 _AT_ONCE = 100
@@ -48,12 +48,12 @@ class MLflow(Tracker):
         self._directory = directory
         self._client = MlflowClient(tracking_uri=_uri(options.mlflow))
         known = read_json(record)
-        if known.get("mlflow") == options.mlflow:
+        if known.get("mlflow") == str(options.mlflow):
             self._run: str = known["run_id"]
             self._client.update_run(self._run, status="RUNNING")
         else:
             self._run = self._create(options)
-            write_json(record, {"mlflow": options.mlflow, "run_id": self._run})
+            write_json(record, {"mlflow": str(options.mlflow), "run_id": self._run})
             self._params(config)
         told = self._client.get_metric_history(self._run, "history/epoch")
         self._steps = {metric.step for metric in told}
@@ -82,8 +82,8 @@ class MLflow(Tracker):
     def _experiment(self, options: TrackingOptions) -> str:
         from mlflow.exceptions import MlflowException
 
-        assert options.mlflow is not None
-        artifacts = None if "://" in options.mlflow else Path(options.mlflow, "artifacts").as_uri()
+        store = options.mlflow
+        artifacts = (store / "artifacts").as_uri() if isinstance(store, Path) else None
         found = self._client.get_experiment_by_name(options.experiment)
         if found is None:
             with suppress(MlflowException):  # another job of the sweep was faster
@@ -109,9 +109,9 @@ class MLflow(Tracker):
         self._client.log_batch(self._run, metrics=metrics)
 
 
-def _uri(store: str) -> str:
+def _uri(store: str | Path) -> str:
     """A folder stands for the database in it."""
-    if "://" in store:
+    if isinstance(store, str):
         return store
-    Path(store).mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{Path(store, 'mlflow.db').as_posix()}"
+    store.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{(store / 'mlflow.db').as_posix()}"
