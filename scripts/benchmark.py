@@ -23,7 +23,16 @@ from typing import Any, NoReturn
 
 import pandas as pd
 from benchmark_cases import CASES, Case, Size, real_faces
-from benchmark_figures import Pair, absent_entry, balancer_entry, input_entry, is_met, pair_entry, start_entry
+from benchmark_figures import (
+    Pair,
+    absent_entry,
+    balancer_entry,
+    input_entry,
+    is_met,
+    pair_entry,
+    precision_entry,
+    start_entry,
+)
 from benchmark_machine import machine
 from benchmark_measured import Measured
 from benchmark_page import page
@@ -156,9 +165,11 @@ class Trial:
             if case.is_pair:
                 return self._pairs(case, size, folder)
             if case.measure == "input":
-                return input_entry(case, self._input(case, size, folder))
+                return input_entry(case, self._in_turn("input", case, size, folder))
             if case.measure == "balancer":
-                return balancer_entry(case, self._balancer(case, size, folder))
+                return balancer_entry(case, self._in_turn("balancer", case, size, folder))
+            if case.measure == "precision":
+                return precision_entry(case, self._in_turn("precision", case, size, folder))
             return start_entry(case, size, self._starts(case, size, folder))
 
     def _pairs(self, case: Case, size: Size, folder: Path) -> dict[str, Any]:
@@ -181,14 +192,10 @@ class Trial:
         faces = pd.read_csv(folder / "faces.csv")
         return pair_entry(case, size, faces, pairs)
 
-    def _input(self, case: Case, size: Size, folder: Path) -> Measured:
-        result = folder / "input.json"
-        engine("input", result, case.chosen(Size(size.faces, epochs=2 * self.pairs)))
-        return Measured.read(result)
-
-    def _balancer(self, case: Case, size: Size, folder: Path) -> Measured:
-        result = folder / "balancer.json"
-        engine("balancer", result, case.chosen(Size(size.faces, epochs=2 * self.pairs)))
+    def _in_turn(self, work: str, case: Case, size: Size, folder: Path) -> Measured:
+        """One run in which epochs or steps of both kinds alternate."""
+        result = folder / f"{work}.json"
+        engine(work, result, case.chosen(Size(size.faces, epochs=2 * self.pairs)))
         return Measured.read(result)
 
     def _starts(self, case: Case, size: Size, folder: Path) -> list[Measured]:

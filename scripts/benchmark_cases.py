@@ -20,7 +20,7 @@ so few steps would leave every answer at 0."""
 HEADS = ("~schedule.phases.all",)
 ALL = ("~schedule.phases.heads",)
 
-Measure = Literal["epoch", "step", "input", "start", "balancer"]
+Measure = Literal["epoch", "step", "input", "start", "balancer", "precision"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Case:
     what: str
     measure: Measure
     """epoch or step: the naive loop's seconds / ours; input: a step with faces / one with a constant tensor;
-    start: seconds; balancer: a step under it / one under balancer=fixed."""
+    start: seconds; balancer: a step under it / one under balancer=fixed; precision: a step under auto / one
+    in bf16."""
     settings: tuple[str, ...]
     short: Size
     full: Size
@@ -60,7 +61,10 @@ class Case:
 
     @property
     def model(self) -> str:
-        return "resnet34" if RESNET34[0] in self.settings else "scratch_cnn_v2"
+        if RESNET34[0] in self.settings:
+            return "resnet34"
+        named = [line.removeprefix("model=") for line in self.settings if line.startswith("model=")]
+        return named[0] if named else "scratch_cnn_v2"
 
     @property
     def work(self) -> str:
@@ -102,6 +106,20 @@ def balancer_case(balancer: str, *settings: str, name: str = "") -> Case:
         short=Size(560),
         full=Size(1200),
         target=BALANCER_TARGETS.get(balancer),
+    )
+
+
+def precision_case(model: str) -> Case:
+    """A network of depthwise convolutions, which trainer.precision=auto leaves in float32 on a CPU."""
+    settings = (f"model={model}", "model.weights=null", "data.image_size=224", "split=random")
+    return Case(
+        name=f"precision_{model}",
+        what=f"{model}, 224 px, batch 32: a step under trainer.precision=auto / one in bf16",
+        measure="precision",
+        settings=(*settings, "balancer.diagnose_every=null", *CPU),
+        short=Size(480),
+        full=Size(960),
+        target=1.0,
     )
 
 
@@ -182,6 +200,8 @@ CASES = (
         target=None,
         needs_gpu=True,
     ),
+    precision_case("mobilenet_v3_small"),
+    precision_case("efficientnet_lite0"),
     balancer_case("fixed", "balancer.diagnose_every=1", name="looked_at"),
     *(balancer_case(name) for name in registry.names("balancer") if name != "fixed"),
 )  # fmt: skip

@@ -5,7 +5,8 @@ python scripts/benchmark_engine.py WORK TARGET SETTING ...
 `backbone` writes weights to the file TARGET. `prepare` writes into the folder TARGET what the naive loop
 needs, and fills the cache. The others write what they measured to the file TARGET: `train` a run, `input` a
 run whose every second epoch repeats its first batch, `balancer` a run whose every second step is balanced,
-`start` a command up to its first step, `profile` the operators of a short run.
+`precision` a run whose every second step is in bf16, `start` a command up to its first step, `profile` the
+operators of a short run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -197,6 +199,23 @@ def balancer(result: Path, settings: list[str]) -> None:
     measured.write(result)
 
 
+def precision(result: Path, settings: list[str]) -> None:
+    """A run whose first, third, fifth step of each epoch is taken in bf16, the others as `auto` says."""
+    steps, take = 0, Stepper.take
+
+    def taken(stepper: Stepper, *given: Any) -> Any:
+        nonlocal steps
+        chosen = copy.copy(stepper)
+        if steps % 2 == 0:
+            chosen._autocast = partial(torch.autocast, "cpu", torch.bfloat16)
+        steps += 1
+        return take(chosen, *given)
+
+    with patch.object(Stepper, "take", taken):
+        measured, _ = fitted(result, settings)
+    measured.write(result)
+
+
 def fitted(
     result: Path, settings: list[str], watch: AbstractContextManager[object] | None = None
 ) -> tuple[Measured, Parts]:
@@ -276,6 +295,7 @@ WORKS = {
     "input": constant_input,
     "start": start,
     "balancer": balancer,
+    "precision": precision,
     "profile": profile,
 }
 

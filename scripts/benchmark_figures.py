@@ -67,13 +67,8 @@ def input_entry(case: Case, measured: Measured) -> dict[str, Any]:
 
 
 def balancer_entry(case: Case, measured: Measured) -> dict[str, Any]:
-    """Of a run whose every second step is balanced: each of them against its neighbour, a ratio an epoch."""
-    sides = [[warm(steps)[first::2] for steps in measured.epochs_steps] for first in (0, 1)]
-    ratios = [
-        median(balanced / fixed for fixed, balanced in zip(*epoch, strict=False))
-        for epoch in zip(*sides, strict=True)
-    ]
-    fixed, balanced = (median(seconds for steps in side for seconds in steps) for side in sides)
+    """Of a run whose every second step is balanced."""
+    fixed, balanced, ratios = _neighbours(measured)
     share = measured.backward_share
     return {
         **_entry(case, None, balanced, ratios),
@@ -82,6 +77,27 @@ def balancer_entry(case: Case, measured: Measured) -> dict[str, Any]:
         "two_passes": None if share is None else 1 + share,
         "peak_memory": {"ours": measured.peak_memory},
     }
+
+
+def precision_entry(case: Case, measured: Measured) -> dict[str, Any]:
+    """Of a run whose every second step is taken under trainer.precision=auto, the others in bf16."""
+    bf16, auto, ratios = _neighbours(measured)
+    batch = measured.train_faces / len(measured.epochs_steps[0])
+    return {
+        **_entry(case, bf16, auto, ratios),
+        "images_per_second": {"bf16": batch / bf16, "auto": batch / auto},
+        "peak_memory": {"ours": measured.peak_memory},
+    }
+
+
+def _neighbours(measured: Measured) -> tuple[float, float, list[float]]:
+    """Median seconds of odd and of even steps, and of each epoch the even ones by their neighbours."""
+    sides = [[warm(steps)[first::2] for steps in measured.epochs_steps] for first in (0, 1)]
+    ratios = [
+        median(even / odd for odd, even in zip(*epoch, strict=False)) for epoch in zip(*sides, strict=True)
+    ]
+    odd, even = (median(seconds for steps in side for seconds in steps) for side in sides)
+    return odd, even, ratios
 
 
 def start_entry(case: Case, size: Size, starts: Sequence[Measured]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ _SIDES = (
 )
 _RATIO = (
     "A ratio is the naive loop's time by ours (a step with faces by one with a constant tensor, in epochs "
-    "that alternate; for a start, its seconds): the median over pairs, the least and the largest. Pairs "
-    "differ in their seed."
+    "that alternate; a step under `trainer.precision=auto` by its neighbour in bf16; for a start, its "
+    "seconds): the median over pairs, the least and the largest. Pairs differ in their seed."
 )
 _NOISE = (
     "Figures of the val faces after the last epoch, means over the seeds; in brackets the 95 % t-interval of "
@@ -76,7 +76,7 @@ def _row(case: dict[str, Any]) -> list[str]:
     speeds = case.get("images_per_second")
     return [
         name,
-        _seconds(naive) + (" (constant)" if case["measure"] == "input" else ""),
+        _seconds(naive) + {"input": " (constant)", "precision": " (bf16)"}.get(case["measure"], ""),
         _seconds(case["ours"]),
         f"{case['ratio']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f}){passes}",
         wanted,

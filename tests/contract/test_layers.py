@@ -16,7 +16,7 @@ LAYERS = [
     {"report", "inference"},
     {"engine"},
     {"evaluation"},
-    {"models", "balancing", "data"},
+    {"models", "balancing", "data", "tracking"},
     {"config"},
     {"core"},
 ]

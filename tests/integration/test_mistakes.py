@@ -64,6 +64,20 @@ COMMAND_LINES = [
     ("train", ["attention=cbam", "attention.kernel_size=4"], ["attention.kernel_size=4", "3, 5 or 7"]),
     ("train", ["attention=se", "attention.reduction=0"], ["attention.reduction=0", "1"]),
     ("train", ["attention=self_attention", "attention.heads=7"], ["attention.heads=7", "256 channels"]),
+    (
+        "train",
+        ["model=timm", "model.backbone=vit_tiny_patch16_224", "attention=cbam"],
+        ["attention=cbam needs feature maps", "model=timm says tokens"],
+    ),
+    (
+        "train",
+        [
+            "schedule=two_phase",
+            "schedule.phases.all.trainable=backbone.net.layer9.*",
+            "model=resnet18",
+        ],
+        ["no parameter matches 'backbone.net.layer9.*'"],
+    ),
     ("train", ["model.sharing=soft"], ["model.sharing=soft", "split_last_stage"]),
     ("train", ["report.images=maybe"], ["report.images=maybe", "boolean"]),
     ("train", ["data.max_bad=2"], ["data.max_bad=2"]),
@@ -217,8 +231,7 @@ def test_command_line(entry: str, arguments: list[str], words: list[str], call: 
     assert _is_short(done.err), done.err
     for word in words:
         assert word in done.err
-    once_built = ("imagenet", "attention.heads=7", "trainable=backbone")
-    unfinished = entry == "evaluate" or any(word in str(arguments) for word in once_built)
+    unfinished = entry == "evaluate" or "imagenet" in str(arguments)
     assert unfinished or not (workdir / "outputs").exists()
 
 

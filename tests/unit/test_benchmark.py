@@ -12,6 +12,7 @@ import naive_loop
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from benchmark_cases import ALL, CASES, HEADS, MODEL2, RESNET34, Case, Size
 from benchmark_figures import (
     Pair,
@@ -20,11 +21,14 @@ from benchmark_figures import (
     input_entry,
     is_met,
     pair_entry,
+    precision_entry,
     start_entry,
 )
 from benchmark_measured import Measured
 from benchmark_page import page
 from safetensors.torch import load_file
+
+from agegender.models.network import AgeGenderNet, Outputs
 
 ONE_STEP = (
     "data=synthetic", "data.n=40", "trainer.precision=32", "trainer.batch_size=64", "augment=none",
@@ -98,6 +102,41 @@ def test_every_second_step_is_balanced(name: str, passes: int, tmp_path: Path) -
     assert measured.backward_passes == passes  # GradNorm's extra two end in the last shared layer
     assert measured.backward_share is not None
     assert 0 < measured.backward_share < 1
+
+
+@pytest.mark.parametrize("model", ["mobilenet_v3_small", "efficientnet_lite0"])
+def test_every_second_step_is_in_bf16(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_cast: list[bool] = []
+    forward = AgeGenderNet.forward
+
+    def seen(network: AgeGenderNet, images_BCHW: torch.Tensor) -> Outputs:
+        if network.training:
+            is_cast.append(torch.is_autocast_enabled("cpu"))
+        return forward(network, images_BCHW)
+
+    monkeypatch.setattr(AgeGenderNet, "forward", seen)
+    case = _case(f"precision_{model}")
+    assert (case.model, case.bound, case.target) == (model, "at most", 1.0)
+    toy = ["data=synthetic", "data.n=40", "data.image_size=32", "trainer.batch_size=8"]
+    benchmark_engine.precision(tmp_path / "precision.json", [*case.chosen(Size(40)), *toy])
+    measured = Measured.read(tmp_path / "precision.json")
+    assert [len(steps) for steps in measured.epochs_steps] == [4]
+    assert is_cast == [True, False, True, False]
+
+
+def test_precision() -> None:
+    measured = Measured(9.0, [[9.0, 9.0, 4.0, 3.0, 4.0, 2.0], [9.0, 9.0, 4.0, 1.0]], 24, peak_memory=2**30)
+    entry = precision_entry(_case("precision_mobilenet_v3_small"), measured)
+    assert entry["ratios"] == pytest.approx([0.625, 0.25])
+    assert (entry["naive"], entry["ours"], entry["ratio"]) == pytest.approx((4.0, 2.0, 0.4375))
+    assert entry["images_per_second"] == pytest.approx({"bf16": 1.0, "auto": 2.0})
+    assert is_met(entry)
+    document = {
+        "cases": [entry], "command": "COMMAND", "faces": "FACES.", "machine": "MACHINE.",
+        "hardware": HARDWARE, "profiles": {},
+    }  # fmt: skip
+    row = "| 4.00 s (bf16) | 2.00 s | 0.438 (0.250–0.625) | at most 1 | met | 1.0, 2.0 | ours 1.00 GiB |"
+    assert f"| `precision_mobilenet_v3_small` {row}" in page(document)
 
 
 def _case(name: str) -> Case:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from agegender.core.errors import UserError
+from agegender.core.files import write_json
 from agegender.evaluation.table import read_predictions
 from agegender.report.compare import compare_runs, comparison_table, write_comparison
 
@@ -70,6 +71,15 @@ def test_without_a_test_part_val_is_compared(tmp_path: Path) -> None:
         add_predictions(run, table.assign(split=np.where(table.index < 50, "val", "cal")))
     comparison = compare_runs(a, b)
     assert (comparison.part, comparison.n) == ("val", 50)
+
+
+@pytest.mark.parametrize(("target", "words"), [("interval", "All ages are"), ("mixed", "Some ages are")])
+def test_ages_that_are_intervals_are_named(target: str, words: str, tmp_path: Path) -> None:
+    a, b = _runs(tmp_path)
+    caption = comparison_table(compare_runs(a, b)).caption
+    assert "intervals:" not in caption
+    write_json(a / "metrics.json", {"val": None, "test": {"age_target": target}})
+    assert f"{words} labelled as intervals: their error is" in comparison_table(compare_runs(a, b)).caption
 
 
 def test_the_cap_of_the_runs_counts(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from agegender.config.options import AnyPath, Component, ExistingDir, ExistingFi
 from agegender.config.paths import PATH_KEYS, PATH_LIST_KEYS, quote_paths
 from agegender.config.report import ReportConfig
 from agegender.config.schema import ResumeOptions, SweepOptions, TrainConfig
+from agegender.config.tracking import TrackingOptions
 from agegender.core import registry
 
 ODD = [
@@ -92,6 +93,7 @@ def test_every_path_of_the_schema_is_quoted() -> None:
         | _path_fields(PredictConfig)
         | _path_fields(EvaluateConfig)
         | _path_fields(TrainConfig)
+        | _path_fields(TrackingOptions, "tracking.")
     )
     for kind in registry.PACKAGES:
         for name in registry.names(kind):

@@ -103,6 +103,26 @@ def test_without_test_parts_val_counts(tmp_path: Path) -> None:
     assert "| 2 | 9.00 | 0.50 | 0.500 | 0.700 |" in text
 
 
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        (("exact", "exact"), None),
+        (("interval", "interval"), "All ages are"),
+        (("exact", "mixed"), "Some ages are"),
+    ],
+)
+def test_ages_that_are_intervals_are_named(
+    targets: tuple[str, ...], words: str | None, tmp_path: Path
+) -> None:
+    _plan(tmp_path, ["seed=0"], ["seed=1"])
+    for number, target in enumerate(targets):
+        _job(tmp_path, number, {"val": None, "test": {**_metrics(0.5), "age_target": target}})
+    write_sweep(tmp_path)
+    text = _markdown(tmp_path)
+    assert ("labelled as intervals" in text) == (words is not None)
+    assert words is None or words in text
+
+
 def test_overrides_with_odd_values(tmp_path: Path) -> None:
     odd = "data.root='/faces/a=b,c | <d>'"
     _plan(tmp_path, [odd, "model=resnet34"], [odd, "+extra=1"], ["~augment", odd])

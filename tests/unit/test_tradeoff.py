@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_hypervolumes_are_told_from_the_constant_predictor(tmp_path: Path) -> No
 
 def test_without_a_shared_constant_there_is_no_hypervolume(tmp_path: Path) -> None:
     jobs = _jobs(tmp_path, ({"lr": "1"}, 9, 0.8), ({"lr": "2"}, 10, 0.9))
-    other = Jobs(jobs.rows, jobs.keys, jobs.part, dict.fromkeys(jobs.constants))
+    other = replace(jobs, constants=dict.fromkeys(jobs.constants))
     text = tradeoff_blocks(tmp_path / "plots", other, ranked(other))[1]
     assert isinstance(text, Text)
     assert text.text.startswith("No hypervolume")

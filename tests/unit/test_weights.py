@@ -21,7 +21,8 @@ from agegender.models.backbones.scratch_cnn import ScratchCNN
 from agegender.models.backbones.timm import Timm
 from agegender.models.backbones.vit_b_16 import ViTB16
 from agegender.models.backbones.vit_s_16 import ViTS16
-from agegender.models.hub import import_timm
+from agegender.models.hub import fetch_from_hub, import_timm
+from agegender.models.weights import Fetched, load_weights
 
 State = dict[str, Tensor]
 
@@ -98,6 +99,36 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, whole: State) ->
         ViTS16(ViTS16.Options(name="vit_s_16", weights=file, sharing="hard"), 32)
 
 
+@pytest.mark.parametrize("name", ["resnet34", "resnet50"])
+def test_resnets_take_files_of_either_library(name: str) -> None:
+    with torch.device("meta"):
+        theirs = import_timm().create_model(name, num_classes=0).state_dict()
+        ours: nn.Module = import_torchvision("models").get_model(name, weights=None)
+    shapes = {key: tensor.shape for key, tensor in ours.state_dict().items() if not key.startswith("fc.")}
+    assert shapes == {key: tensor.shape for key, tensor in theirs.items()}
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("mobilenet_v3_small", "mobilenetv3_small_100"),
+        ("mobilenet_v3_large", "mobilenetv3_large_100"),
+        ("efficientnet_v2_s", "tf_efficientnetv2_s"),
+        ("convnext_tiny", "convnext_tiny"),
+        ("vit_b_16", "vit_base_patch16_224"),
+    ],
+)
+def test_a_file_of_the_other_library_is_told(entry: str, name: str) -> None:
+    with torch.device("meta"):
+        of_timm = import_timm().create_model(name, num_classes=0)
+        of_torchvision: nn.Module = import_torchvision("models").get_model(entry, weights=None)
+    nets = {"timm": of_timm, "torchvision": of_torchvision}
+    for own, other in (("timm", "torchvision"), ("torchvision", "timm")):
+        words = f"Its names are those of {other}, the network is of {own}, and nothing converts them"
+        with pytest.raises(UserError, match=words):
+            load_weights(nets[own], Fetched("w.pth", dict(nets[other].state_dict())))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [("w.pth", b"no weights"), ("w.safetensors", b"no weights"), ("empty.pth", b"")],
@@ -124,6 +155,18 @@ def test_imagenet_without_a_network_says_what_to_fetch(
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(UserError, match=r"Fetch https://.*resnet34.*\.pth(.|\n)*put it at .*checkpoints"):
         ResNet34(ResNet34.Options(name="resnet34", weights="imagenet", sharing="hard"))
+
+
+def test_a_hub_that_is_gone_costs_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_timm()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+        "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr("time.sleep", pytest.fail)  # that is how the hub waits between its retries
+    with pytest.raises(UserError, match=r"model.weights=hf-hub:owner/name: cannot download the weights \("):
+        fetch_from_hub("owner/name", "hf-hub:owner/name")
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "hf-hub:timm/tf_efficientnet_lite0.in1k"])
@@ -155,6 +198,7 @@ def test_weights_of_the_hub_bring_their_preprocessing(whole: State, monkeypatch:
         return whole
 
     import_timm()
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda _url, **_: None)
     monkeypatch.setattr("timm.models.load_model_config_from_hf", config)
     monkeypatch.setattr("timm.models.load_state_dict_from_hf", state)
     net = _resnet("hf-hub:somebody/faces")

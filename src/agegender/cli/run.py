@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:  # `--help` must not wait for torch
 
 
 @contextmanager
-def reported(directory: Path, display: Display) -> Iterator[None]:
-    """The report of the run that the block is; a failed or interrupted one gets its own, too.
+def reported(directory: Path, display: Display, finish: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """The report of the run that the block is, then `finish`; a failed or interrupted one gets its own, too.
 
     One that was refused before it began leaves its directory as it is.
     """
@@ -32,10 +33,12 @@ def reported(directory: Path, display: Display) -> Iterator[None]:
             raise
         with suppress(OSError):  # a full disk must not hide what went wrong
             write_report(directory)
+            finish()
         if isinstance(error, KeyboardInterrupt) and (directory / LAST).exists():
             display.say(f"resume={directory} goes on from step {read_status(directory)['step']}")
         raise
     write_report(directory)
+    finish()
     display.say(f"{summary_line(directory)}\nreport: {directory / 'report.html'}")
 
 
@@ -49,11 +52,21 @@ def train_and_report(
     """Do a run's work here, or in `trainer.devices` processes where no launcher has started them."""
     from agegender.engine.progress import Display
 
-    with reported(directory, Display(quiet)):
+    display = Display(quiet)
+    with reported(directory, display, partial(_tell_trackers, config, directory, display)):
         if config.trainer.devices == 1 or current_world() is not None:
             work()
         else:
             _in_ranks(config.trainer.devices, directory, work)
+
+
+def _tell_trackers(config: TrainConfig, directory: Path, display: Display) -> None:
+    """What only the end knows: status, metrics, report."""
+    from agegender.engine.run_directory import log_file
+    from agegender.tracking.trackers import Trackers
+
+    with log_file(directory / "train.log"):
+        Trackers(config.tracking, directory, display.warn).end()
 
 
 def _in_ranks(size: int, directory: Path, work: Callable[[], None]) -> None:

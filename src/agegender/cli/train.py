@@ -22,9 +22,13 @@ from agegender.core.world import check_world, is_first
 def check(config: TrainConfig) -> None:
     """What only this machine can tell, before any job starts."""
     from agegender.engine.device import check_devices
+    from agegender.engine.rehearsal import check_network
+    from agegender.tracking.trackers import check_trackers
 
     check_world(config.trainer.devices, config.trainer.num_nodes)
     check_devices(config.trainer)
+    check_trackers(config.tracking)
+    check_network(config)
 
 
 def execute(plan: Plan[TrainConfig]) -> int:

@@ -13,8 +13,11 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from agegender.core.nested import source_key
 
 PATH_KEYS = frozenset(
-    {"data.root", "data.csv", "model.weights", "run", "input", "output", "root", "resume", "sweep.resume"}
-)
+    {
+        "data.root", "data.csv", "model.weights", "tracking.mlflow", "run", "input", "output", "root",
+        "resume", "sweep.resume",
+    }
+)  # fmt: skip
 SINGLE_KEYS = frozenset({"resume", "sweep.resume"})
 """Path keys that a sweep cannot vary: a comma in their value is a comma."""
 HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})

@@ -21,6 +21,7 @@ from agegender.config.loss import LossOptions, check_balanced_once
 from agegender.config.maps import check_map
 from agegender.config.options import AnyPath, Fraction, Options
 from agegender.config.schedule import ScheduleOptions
+from agegender.config.tracking import TrackingOptions
 from agegender.core import registry
 
 
@@ -147,6 +148,7 @@ class TrainConfig(Options):
     uncertainty: AnyUncertainty
     evaluation: EvaluationOptions
     report: ReportOptions
+    tracking: TrackingOptions
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

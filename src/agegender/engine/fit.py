@@ -29,6 +29,7 @@ from agegender.engine.tally import Tally
 from agegender.engine.validate import validate
 from agegender.engine.watch import Watch, unwatched
 from agegender.models.network import AgeGenderNet
+from agegender.tracking.trackers import Trackers
 
 
 class Fit:
@@ -60,6 +61,7 @@ class Fit:
             parts.group_dro,
         )
         self._kept = Kept(parts, run.path)
+        self._trackers = Trackers(self.config.tracking, run.path, display.warn, parts.ranks.is_first)
         self._resumed: Last | None = None
         self._boundary = Boundary(alone=parts.ranks.size == 1)
         self._since = self._saved = self._started = self._now()
@@ -76,9 +78,10 @@ class Fit:
 
     def fit(self) -> None:
         """Run every phase; on Ctrl-C the state and a usable network are kept before it goes on up."""
+        is_new = self._resumed is None
         if self._resumed is not None:
             self._go_on(self._resumed)
-        with self._boundary.watching():
+        with self._boundary.watching(), self._trackers.following(is_new):
             try:
                 self._phases()
             except KeyboardInterrupt:
@@ -180,6 +183,7 @@ class Fit:
             refuse_nonfinite(figures[f"val_{task}_loss"], self.run.step, f"val {task} loss")
         with self._boundary.whole():
             self._keep(self._row(figures, seconds), is_whole)
+        self._trackers.update()
         return is_whole
 
     def _steps(self) -> None:

@@ -11,10 +11,9 @@ from lightning_fabric import Fabric
 
 from agegender.balancing.balancer import Balancer
 from agegender.balancing.build import build_balancer
-from agegender.config.schedule import TRAINABLE
 from agegender.config.schema import TrainConfig
 from agegender.core.seeding import seed_torch, stream
-from agegender.core.types import InputSpec, LabelSpec
+from agegender.core.types import InputSpec
 from agegender.data.batches import Batches, Share
 from agegender.data.dataset import Dataset
 from agegender.data.emphasis import Emphasis
@@ -24,7 +23,6 @@ from agegender.engine.group_dro import GroupDRO
 from agegender.engine.labels import check_age_range, gender_loss, label_spec
 from agegender.engine.ranks import Ranks
 from agegender.engine.remedies import build_emphasis
-from agegender.models.backbone import Backbone
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 
 
@@ -71,7 +69,6 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     precision = resolve_precision(trainer.accelerator, trainer.precision, backbone)
     fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
     ranks = Ranks(fabric)
-    _check_phases(config, backbone)
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec)
     network = build_network(backbone, config.age_head, label_spec(config, dataset), config.model.sharing)
@@ -99,17 +96,3 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
         units_T = [head.label_spec.age_std**head.years_power, 1.0]
         group_dro = GroupDRO(config.loss.group_dro, units_T, emphasis.cells, counts_TG)
     return Parts(config, fabric, ranks, dataset, batches, network, balancer, group_dro, emphasis, precision)
-
-
-def _check_phases(config: TrainConfig, backbone: Backbone) -> None:
-    """Raises UserError for a phase's pattern that fits no parameter, before any face is read."""
-    patterns = [
-        phase.trainable for phase in config.schedule.phases.values() if phase.trainable not in TRAINABLE
-    ]
-    if not patterns:
-        return
-    labels = LabelSpec(config.data.age_min, config.data.age_max, age_mean=0.0, age_std=1.0)
-    with torch.random.fork_rng(devices=[]):  # the real one is drawn as if there had been none
-        network = build_network(backbone, config.age_head, labels, config.model.sharing)
-    for each in patterns:
-        network.trainable_names(each)

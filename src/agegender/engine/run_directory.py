@@ -67,7 +67,7 @@ def running(run: RunDirectory) -> Iterator[None]:
         return
     run.path.mkdir(parents=True, exist_ok=True)
     run.set_status("running")
-    with _log_file(run.path / "train.log"):
+    with log_file(run.path / "train.log"):
         try:
             yield
         except KeyboardInterrupt:
@@ -112,7 +112,7 @@ def _set_right(directory: Path, error: BaseException) -> None:
     status = "interrupted" if is_stop else "failed"
     if found["status"] == status and not (found["error"] or "").startswith("PeerError:"):
         return
-    with _log_file(directory / "train.log"):
+    with log_file(directory / "train.log"):
         log.info("%s at step %d\n%s", status, found["step"], error.__cause__ or error)
     line = None if is_stop else _in_a_line(error)
     write_json(directory / "status.json", {**found, "status": status, "error": line})
@@ -126,7 +126,8 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def _log_file(path: Path) -> Iterator[None]:
+def log_file(path: Path) -> Iterator[None]:
+    """The block's log and warnings are added to the file."""
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)

@@ -11,7 +11,9 @@ from torch import Tensor
 from agegender.core.errors import UserError
 from agegender.core.torchvision_shim import import_torchvision
 
-_FILE = "model.safetensors"
+_FILE, _CONFIG = "model.safetensors", "config.json"
+_PATIENCE = 4.0
+"""Seconds that the hub has to answer."""
 
 
 class NeedsTimm(UserError):  # noqa: N818
@@ -35,6 +37,8 @@ def fetch_from_hub(repository: str, weights: str) -> tuple[dict[str, Tensor], di
     """
     timm, hub = import_timm(), importlib.import_module("huggingface_hub")
     try:
+        if not _is_in_cache(repository, _CONFIG):  # one question, where a download would ask six times
+            hub.get_hf_file_metadata(hub.hf_hub_url(repository, _CONFIG), timeout=_PATIENCE)
         preprocessing = timm.models.load_model_config_from_hf(repository)[0]
         return timm.models.load_state_dict_from_hf(repository, weights_only=True), preprocessing
     except Exception as error:  # the hub's client raises what its HTTP library does, of no common class
@@ -49,5 +53,9 @@ def fetch_from_hub(repository: str, weights: str) -> tuple[dict[str, Tensor], di
 
 def is_in_cache(repository: str) -> bool:
     """Whether the weights of OWNER/NAME are on this machine."""
+    return _is_in_cache(repository, _FILE)
+
+
+def _is_in_cache(repository: str, name: str) -> bool:
     hub = importlib.import_module("huggingface_hub")
-    return isinstance(hub.try_to_load_from_cache(repository, _FILE), str)
+    return isinstance(hub.try_to_load_from_cache(repository, name), str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,11 @@ _ENOUGH = 0.9
 """Share of the backbone's tensors below which weights are those of another network."""
 _COUNTER = "num_batches_tracked"
 """Older files lack these counters of batch normalisation, which change nothing."""
+_NAMES = {
+    "timm": ("conv_stem.", "blocks.", "stages.", "patch_embed."),
+    "torchvision": ("features.", "conv_proj.", "encoder."),
+}
+"""How names begin in networks of one library alone; those of ResNets are the same in both."""
 _NAMED = 4
 """Names that a line holds."""
 
@@ -116,7 +121,7 @@ def load_weights(
         raise UserError(
             f"model.weights={fetched.source}: {len(wanted) - len(missing)} of the backbone's {len(wanted)} "
             f"tensors match ({_why(missing[0], state, own)}); these are weights of another network or "
-            "image size"
+            f"image size{_other_library(net, state)}"
         )
     net.load_state_dict({name: state[name] for name in fitting}, strict=False)
     return Loaded(fetched.source, len(wanted), missing, tuple(name for name in state if name not in fitting))
@@ -127,6 +132,20 @@ def _unprefixed(state: State) -> State:
     if not any(name.startswith(BACKBONE_PREFIX) for name in state):
         return state
     return {name.removeprefix(BACKBONE_PREFIX).removeprefix("net."): tensor for name, tensor in state.items()}
+
+
+def _other_library(net: nn.Module, state: State) -> str:
+    """A hint where a library's network is given the other one's file."""
+    own = type(net).__module__.partition(".")[0]
+    for other, beginnings in _NAMES.items():
+        is_theirs, is_ours = (_begins(names, beginnings) for names in (state, net.state_dict()))
+        if own in _NAMES and own != other and is_theirs and not is_ours:
+            return f". Its names are those of {other}, the network is of {own}, and nothing converts them"
+    return ""
+
+
+def _begins(names: Iterable[str], beginnings: tuple[str, ...]) -> bool:
+    return any(name.startswith(beginnings) for name in names)
 
 
 def _why(name: str, state: State, own: Mapping[str, Tensor]) -> str:

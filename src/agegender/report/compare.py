@@ -11,7 +11,8 @@ from agegender.core.errors import UserError
 from agegender.core.files import write_csv, write_text
 from agegender.evaluation.paired import Difference, paired_difference
 from agegender.evaluation.table import read_predictions
-from agegender.report.figures import FIGURES, number
+from agegender.report.figures import FIGURES, interval_note, number
+from agegender.report.files import read_mapping
 from agegender.report.page import Block, Facts, Page, Table, Text
 from agegender.report.runs import Run, differing_settings, read_run, refuse_incomparable
 from agegender.report.status import is_run, is_sweep
@@ -29,6 +30,8 @@ class Comparison:
     part: str
     n: int
     differences: dict[str, Difference]
+    age_target: str
+    """Which labels the faces have: exact, interval or mixed."""
 
 
 def compare_runs(path_a: Path, path_b: Path) -> Comparison:
@@ -45,7 +48,8 @@ def compare_runs(path_a: Path, path_b: Path) -> Comparison:
         differences = paired_difference(judged[:1], judged[1:], a.rmse_cap, _RESAMPLES)
     except UserError as error:
         raise UserError(f"{path_a} and {path_b} cannot be compared: {error}") from error
-    return Comparison(a, b, part, len(judged[0]), {name: differences[name] for name in _COMPARED})
+    target = (read_mapping(path_a / "metrics.json").get(part) or {}).get("age_target", "exact")
+    return Comparison(a, b, part, len(judged[0]), {name: differences[name] for name in _COMPARED}, target)
 
 
 def _run(path: Path) -> Run:
@@ -71,6 +75,8 @@ def comparison_table(comparison: Comparison) -> Table:
         "faces would change, not what another seed of the training would. Of age "
         "errors less is better, of the others more."
     )
+    note = interval_note([comparison.age_target])
+    caption = caption if note is None else f"{caption} {note}"
     return Table(["", "A", "B", "B − A"], rows, caption)
 
 

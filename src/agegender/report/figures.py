@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 FIGURES = {
@@ -35,6 +35,18 @@ FIGURES = {
 """Figure -> what it is called, and how many digits it is given, in the order of docs/metrics.md."""
 
 BOOTSTRAPPED = "In brackets: 95 % intervals, by bootstrap over the clusters of duplicates."
+
+
+def interval_note(targets: Iterable[str]) -> str | None:
+    """What to know of age errors where labels are intervals; None where `age_target` is always exact."""
+    found = set(targets)
+    if found <= {"exact"}:
+        return None
+    which = "All" if found == {"interval"} else "Some"
+    return (
+        f"{which} ages are labelled as intervals: their error is the distance to the interval, 0 inside, and "
+        "so smaller than an error to an exact age."
+    )
 
 
 def judged_part(figures: dict[str, Any]) -> str:

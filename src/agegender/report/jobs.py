@@ -43,6 +43,8 @@ class Jobs:
     part: str
     constants: dict[str, float | None]
     """The constant predictor's figures, None where the finished jobs do not agree on them."""
+    age_targets: frozenset[str]
+    """Which labels the judged faces have: exact, interval or mixed."""
 
     @property
     def varied(self) -> list[str]:
@@ -73,7 +75,8 @@ def read_jobs(places: Sequence[JobPlace]) -> Jobs:
         row |= {name: (values[which] or {}).get(figure) for name, which, figure in _columns(part)}
         row |= {"faces_per_second": faces_per_second(place.path), "seconds": status["seconds"]}
         rows.append(row | {"error": status["error"], "dir": place.dir})
-    return Jobs(rows, keys, part, _constants(rows, figures, part))
+    targets = frozenset(each[part].get("age_target", "exact") for each in figures if each[part])
+    return Jobs(rows, keys, part, _constants(rows, figures, part), targets)
 
 
 def faces_per_second(run_dir: Path) -> float | None:

@@ -12,8 +12,8 @@ from agegender.core.nested import leaves, source_key
 from agegender.report.files import read_mapping
 from agegender.report.status import read_status
 
-_WHERE = ("data.root", "data.csv")
-"""Settings that say where the faces lay; which faces they are, the split's sha256 says."""
+_WHERE = ("data.root", "data.csv", "tracking.tensorboard", "tracking.mlflow", "tracking.experiment")
+"""Settings that say where the faces lay (which they are, the split's sha256 says) and who else was told."""
 
 
 @dataclass(frozen=True)

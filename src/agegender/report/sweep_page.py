@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from agegender.core.files import write_csv, write_text
-from agegender.report.figures import BOOTSTRAPPED, cell
+from agegender.report.figures import BOOTSTRAPPED, cell, interval_note
 from agegender.report.jobs import Jobs
 from agegender.report.leaderboard import Setting, leaderboard, ranked
 from agegender.report.page import Block, Links, Page, Table, Text
@@ -62,6 +62,8 @@ def _summary(jobs: Jobs, settings: list[Setting]) -> list[Block]:
     blocks: list[Block] = [Text(f"Jobs: {len(rows)} ({counts}). All figures are of the {part} part.")]
     if part == "val" and any(row["test_age_mae"] is not None for row in rows):
         blocks.append(Text(_NO_TEST))
+    if (note := interval_note(jobs.age_targets)) is not None:
+        blocks.append(Text(note))
     what = repeated(jobs.varied)
     best = settings[0].figures.get("harmonic_mean") if settings else None
     if what and best is not None and len(settings) > 1:

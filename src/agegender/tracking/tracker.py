@@ -1,0 +1,46 @@
+"""What every tracker is: somebody outside who is told what the files of a run's directory hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from agegender.core.nested import leaves
+
+
+class Tracker(ABC):
+    """Opened as often as a run is taken up, and once more at its end; any of its calls may raise anything.
+
+    Figures are called as in the files: `history/val_age_rmse`, `metrics/test/age_rmse`. Where they stand is
+    the number of optimizer steps.
+    """
+
+    @abstractmethod
+    def history(self, history: pd.DataFrame) -> None:
+        """Take the rows of history.csv that are not there yet."""
+
+    @abstractmethod
+    def end(self, status: dict[str, Any], metrics: dict[str, Any]) -> None:
+        """Take what status.json and, of a run that is `ok`, metrics.json hold."""
+
+    def close(self) -> None:  # noqa: B027
+        """Say what has not been said yet."""
+
+
+def rows(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
+    """Of each row its step and its figures, those that there are."""
+    figures = history.drop(columns="step").select_dtypes("number").add_prefix("history/")
+    for step, row in zip(history["step"], figures.to_dict("records"), strict=True):
+        yield int(step), {str(name): float(value) for name, value in row.items() if value == value}
+
+
+def finals(metrics: dict[str, Any]) -> dict[str, float]:
+    """The numbers of metrics.json."""
+    return {
+        f"metrics/{name.replace('.', '/')}": float(value)
+        for name, value in leaves(metrics)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
