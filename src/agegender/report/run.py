@@ -16,9 +16,11 @@ from agegender.data.manifest import age_interval
 from agegender.evaluation.metrics import collapse_warnings, metrics
 from agegender.evaluation.table import read_predictions
 from agegender.report import plots
+from agegender.report.age_gate import age_gate_blocks
 from agegender.report.conflict import conflict_blocks
 from agegender.report.data import data_blocks, split_blocks
 from agegender.report.explanation import explanation_blocks
+from agegender.report.fairness import fairness_blocks
 from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
@@ -82,6 +84,10 @@ def write_report(run_dir: Path) -> None:
         page.sections[0].blocks += _headline(figures, judged, dataset)
         if len(judged):
             page.section(f"Predictions of the {part} part", *_prediction_plots(run_dir, judged))
+            page.section("Fairness", *fairness_blocks(run_dir, judged, config.get("evaluation", {})))
+            gate = age_gate_blocks(run_dir, judged, config.get("evaluation", {}))
+            if gate:
+                page.section("Age gate", *gate)
             maps = explanation_blocks(run_dir, judged)
             if maps:
                 page.section("Where the network looks", *maps)
