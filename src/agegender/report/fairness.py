@@ -61,12 +61,15 @@ def fairness_blocks(run_dir: Path, judged: pd.DataFrame, options: dict[str, Any]
     blocks: list[Block] = [Text(_READ)]
     if len(found.gaps):
         path = run_dir / "plots" / "fairness.png"
-        _draw(found, path)
+        drawn = [name for name in _DRAWN if found.cells[name].notna().any()]
+        _draw(found, drawn, path)
         caption = (
             "Figures of kinds of faces, the worst in age on top, with 95 % intervals; dashed: all faces. "
             f"At most {_SHOWN} cells each, of two at once {_WORST}."
         )
-        alt = "Points with intervals: age RMSE and gender accuracy of each cell of faces"
+        alt = (
+            f"Points with intervals of each kind of face: {' and '.join(_LABELS[name][0] for name in drawn)}"
+        )
         blocks += [_gap_table(found), Figure(path, caption, alt, wide=True), _cell_table(found, min_group)]
     else:
         blocks.append(Text(f"There are no two cells of at least {min_group} faces to compare."))
@@ -130,7 +133,7 @@ def _number(value: float, figure: str) -> str:
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
-def _draw(found: Fairness, path: Path) -> None:
+def _draw(found: Fairness, drawn: list[str], path: Path) -> None:
     shown: list[dict[Any, Any]] = []
     titles = {}
     for kind, cells in found.cells.groupby("axis", sort=False):
@@ -139,9 +142,8 @@ def _draw(found: Fairness, path: Path) -> None:
             most = _WORST if " and " in str(kind) else _SHOWN
             titles[len(shown)] = f"{kind}, {most} worst" if len(judged) > most else str(kind)
             shown += [{}, *judged.head(most).to_dict("records")]
-    drawn = [name for name in _DRAWN if found.cells[name].notna().any()]
     places = np.arange(len(shown))
-    figure, axes = new_grid(1, len(drawn), (9, 0.9 + 0.22 * len(shown)))
+    figure, axes = new_grid(1, len(drawn), (3 + 3 * len(drawn), 0.9 + 0.22 * len(shown)))
     for axis, name in zip(axes, drawn, strict=True):
         columns = (name, f"{name}_low", f"{name}_high")
         value, low, high = np.array([[row.get(column, np.nan) for row in shown] for column in columns])
