@@ -14,14 +14,10 @@ import pytest
 from agegender.core.errors import UserError
 from agegender.core.files import read_json
 from agegender.core.types import GENDERS
-from agegender.engine.progress import Display
-from agegender.engine.run_directory import RunDirectory
-from agegender.engine.training import train
 from agegender.evaluation.table import COLUMNS
 from agegender.report.age_gate import age_gate_blocks
 from agegender.report.fairness import fairness_blocks
 from agegender.report.page import Block, Page
-from tests.training import composed
 
 OPTIONS: dict[str, Any] = {"bootstrap": 30}
 
@@ -106,12 +102,6 @@ def test_further_columns(tmp_path: Path) -> None:
     assert "| light: night | 200 |" in text
     with pytest.raises(UserError, match=r"no column camera \(only .*light\)"):
         fairness_blocks(tmp_path, table, OPTIONS | {"by": ["camera"]})
-
-
-def test_training_refuses_an_unknown_column_before_it_begins(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no column camera"):
-        train(composed("evaluation.by=[camera]"), RunDirectory(tmp_path), Display(quiet=True))
-    assert not (tmp_path / "config.yaml").exists()
 
 
 def test_the_age_gate(tmp_path: Path) -> None:

@@ -20,11 +20,13 @@ from agegender.core.world import check_world, is_first
 
 
 def check(config: TrainConfig) -> None:
-    """What only this machine can tell, before any job starts."""
+    """What only this machine and the table to come can tell, before any job starts."""
     from agegender.engine.device import check_devices
+    from agegender.evaluation.axes import check_columns
 
     check_world(config.trainer.devices, config.trainer.num_nodes)
     check_devices(config.trainer)
+    check_columns(config.evaluation.by)
 
 
 def execute(plan: Plan[TrainConfig]) -> int:

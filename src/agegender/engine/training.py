@@ -21,9 +21,7 @@ from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
 from agegender.engine.step import loss_scales
 from agegender.engine.watch import Watch, unwatched
-from agegender.evaluation.axes import check_columns
 from agegender.evaluation.calibration import Calibration
-from agegender.evaluation.table import COLUMNS
 
 _PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
 
@@ -34,7 +32,6 @@ def train(config: TrainConfig, run: RunDirectory, display: Display, watch: Watch
     Writes every file of the run directory but the report. Raises UserError for what is wrong before
     training, RunError for what goes wrong in it.
     """
-    check_columns(config.evaluation.by, COLUMNS)
     run.write_config(config.to_dict())
 
     def read(input_spec: InputSpec) -> Dataset:

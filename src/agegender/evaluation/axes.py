@@ -12,6 +12,7 @@ import pandas as pd
 
 from agegender.core.errors import UserError
 from agegender.data.age_bands import age_bands, band_name
+from agegender.evaluation.table import COLUMNS
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Axis:
     cells: list[str]
 
 
-def check_columns(by: Iterable[str], columns: Sequence[str]) -> None:
+def check_columns(by: Iterable[str], columns: Sequence[str] = COLUMNS) -> None:
     """Raises UserError for a column of `evaluation.by` that a predictions table does not have."""
     for name in by:
         if name not in columns:

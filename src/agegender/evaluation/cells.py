@@ -1,8 +1,8 @@
 """The figures of cells of faces, such as the women of one group, and of their resamples.
 
 They follow from sums over a cell's faces, so that those of all cells in all resamples are products of
-matrices. The tests hold them to fairlearn's MetricFrame (Weerts et al., JMLR 2023), whose call for each cell
-and figure takes minutes where this takes seconds.
+matrices. The tests hold them to fairlearn's MetricFrame (Weerts et al., JMLR 2023), which would call a
+function for each cell, figure and resample.
 """
 
 from __future__ import annotations
@@ -66,9 +66,8 @@ class Cells:
             return low_KF, high_KF
         whole_KF = ~np.isnan(self.drawn_RKF).any(axis=0)
         if whole_KF.any():
-            low_KF[whole_KF], high_KF[whole_KF] = np.percentile(
-                self.drawn_RKF[:, whole_KF], [2.5, 97.5], axis=0
-            )
+            whole_RX = self.drawn_RKF[:, whole_KF]
+            low_KF[whole_KF], high_KF[whole_KF] = np.percentile(whole_RX, [2.5, 97.5], axis=0)
         for k, f in np.argwhere(~np.isnan(self.drawn_RKF).all(axis=0) & ~whole_KF):
             low_KF[k, f], high_KF[k, f] = bounds(self.drawn_RKF[:, k, f])
         same_KF = np.isin(FIGURES, _SHARES) & np.isin(self.found_KF, (0, 1))

@@ -16,9 +16,7 @@ from agegender.engine.predict import write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
-from agegender.evaluation.axes import check_columns
 from agegender.evaluation.calibration import Calibration
-from agegender.evaluation.table import COLUMNS
 from agegender.inference.predictor import Predictor
 
 _FITTED = ("train", "val")
@@ -30,7 +28,6 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
 
     Raises UserError when nothing is left to judge.
     """
-    check_columns(config.evaluation.by, COLUMNS)
     run.write_config(config.to_dict())
     predictor = Predictor(config.run, config.trainer.accelerator, config.trainer.batch_size)
     size = predictor.input_spec.size
