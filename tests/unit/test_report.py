@@ -276,7 +276,7 @@ def test_what_the_report_tells(finished: Path) -> None:
 def test_a_report_is_a_function_of_its_directory(finished: Path, run: Path) -> None:
     write_report(run)
     files = [path.relative_to(run) for path in run.rglob("*") if path.is_file()]
-    assert len(files) == 18
+    assert len(files) == 22
     for name in files:
         assert (run / name).read_bytes() == (finished / name).read_bytes(), name
 
@@ -317,7 +317,7 @@ def test_an_evaluation_has_a_test_part_alone(untrained: Path) -> None:
     assert read_json(untrained / "metrics.json")["val"] is None
     assert "split: none: all faces are test" in text
     assert "## Training" not in text
-    assert _pictures(untrained) == PICTURES
+    assert _pictures(untrained) == PICTURES | {"fairness.png"}
     assert summary_line(untrained).startswith("test, 120 faces: age RMSE ")
 
 
@@ -432,7 +432,7 @@ def test_runs_and_sweeps_are_told_apart(run: Path, tmp_path: Path) -> None:
 
 def test_bands_of_age() -> None:
     table = _predictions(5).assign(age=[0, 2.5, 70, 116, np.nan], age_pred=[3, 0.5, 60, 120, 50])
-    bands = plots.age_bands(table)
+    bands = plots.error_bands(table)
     assert bands.index.tolist() == ["0–2", "70+"]
     assert bands["n"].tolist() == [2, 2]
     assert bands["mae"].tolist() == [2.5, 7]
@@ -441,6 +441,6 @@ def test_bands_of_age() -> None:
 
 def test_bands_take_the_distance_to_an_interval() -> None:
     faces = _predictions(3).assign(age=np.nan, age_min=20.0, age_max=29.0)
-    bands = plots.age_bands(faces.assign(age_pred=[25, 17, 30]))
+    bands = plots.error_bands(faces.assign(age_pred=[25, 17, 30]))
     assert bands.to_numpy().tolist() == [[3, 4 / 3, -2 / 3]]
     assert bands.index.tolist() == ["20–29"]

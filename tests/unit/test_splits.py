@@ -16,9 +16,10 @@ from agegender.config.compose import conf_dir
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import read_yaml
+from agegender.data.age_bands import AGE_BANDS
 from agegender.data.duplicates.clusters import components, same_value
 from agegender.data.interfaces import Split
-from agegender.data.stratify import AGE_BANDS, balance
+from agegender.data.stratify import balance
 
 
 def clusters(sha256: pd.Series[str], identity: pd.Series[str]) -> npt.NDArray[np.int64]:

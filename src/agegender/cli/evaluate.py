@@ -11,11 +11,13 @@ from agegender.config.preflight import Plan, claim_directory
 
 
 def check(config: EvaluateConfig) -> None:
-    """What only this machine can tell, before anything is read."""
+    """What only this machine and the table to come can tell, before anything is read."""
     from agegender.engine.checkpoint import load_best
     from agegender.engine.device import check_accelerator
+    from agegender.evaluation.axes import check_columns
 
     check_accelerator(config.trainer.accelerator)
+    check_columns(config.evaluation.by)
     load_best(config.run)
 
 

@@ -20,13 +20,15 @@ from agegender.core.world import check_world, is_first
 
 
 def check(config: TrainConfig) -> None:
-    """What only this machine can tell, before any job starts."""
+    """What only this machine and the table to come can tell, before any job starts."""
     from agegender.engine.device import check_devices
     from agegender.engine.rehearsal import check_network
+    from agegender.evaluation.axes import check_columns
     from agegender.tracking.trackers import check_trackers
 
     check_world(config.trainer.devices, config.trainer.num_nodes)
     check_devices(config.trainer)
+    check_columns(config.evaluation.by)
     check_trackers(config.tracking)
     check_network(config)
 

@@ -14,6 +14,13 @@ class EvaluationOptions(Options):
     bootstrap: int = Field(
         ge=0, le=100_000, description="resamples behind each 95 % interval; 0: no intervals"
     )
+    by: list[str] = Field(
+        max_length=10,
+        description="columns of predictions.csv to compare figures by, beside gender, group and age band",
+    )
+    min_group: int = Field(
+        ge=2, le=1_000_000, description="faces, copies counted once, from which on a cell of them is judged"
+    )
 
 
 class ReportOptions(Options):

@@ -11,10 +11,7 @@ import pandas as pd
 
 from agegender.core.errors import UserError
 from agegender.core.types import PARTS
-from agegender.data.manifest import age_midpoint
-
-AGE_BANDS = (3, 10, 20, 30, 40, 50, 60, 70)
-"""Years at which a new stratum begins."""
+from agegender.data.age_bands import AGE_BANDS, age_bands, band_name
 
 
 class Clusters:
@@ -90,7 +87,7 @@ def require_filled(part: pd.Series[str], names: Sequence[str], clusters: Cluster
 
 def balance(faces: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     """Axis (age, gender, group) -> band or name -> faces in `all` and in each part."""
-    band = _bands(faces)
+    band = age_bands(faces)
     axes: dict[str, pd.Series[Any]] = {
         "age": band.map(band_name).astype(
             pd.CategoricalDtype([band_name(number) for number in range(len(AGE_BANDS) + 1)])
@@ -108,24 +105,9 @@ def balance(faces: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     return found
 
 
-def band_name(band: int) -> str | None:
-    """Of a band's number, as `np.digitize(years, AGE_BANDS)` gives it; None below 0."""
-    if band < 0:
-        return None
-    low, high = (0, *AGE_BANDS)[band], (*AGE_BANDS, None)[band]
-    return f"{low}+" if high is None else f"{low}–{high - 1}"
-
-
-def _bands(faces: pd.DataFrame) -> pd.Series[int]:
-    """Number of the age band, -1 where no age is known."""
-    age = age_midpoint(faces)
-    band = np.where(age.isna(), -1, np.digitize(age.fillna(0).to_numpy(), AGE_BANDS))
-    return pd.Series(band.tolist(), index=faces.index, dtype=np.int64)
-
-
 def _strata(firsts: pd.DataFrame) -> npt.NDArray[np.str_]:
     """Age band, gender and group as a key to sort by; unknown ones are strata of their own."""
-    columns = zip(_bands(firsts), firsts["gender"], firsts["group"], strict=True)
+    columns = zip(age_bands(firsts), firsts["gender"], firsts["group"], strict=True)
     return np.array([f"{band:02d} {gender or ''} {group or ''}" for band, gender, group in columns])
 
 

@@ -16,8 +16,9 @@ from agegender.engine.run_directory import RunDirectory
 _MAY_CHANGE = frozenset(
     {
         "data.root", "data.csv", "data.cache", "data.max_bad", "model.weights", "evaluation.bootstrap",
-        "trainer.accelerator", "trainer.max_steps", "trainer.checkpoint_every", "trainer.profile",
-        "trainer.compile", "report.images", "tracking.tensorboard", "tracking.mlflow", "tracking.experiment",
+        "evaluation.by", "evaluation.min_group", "trainer.accelerator", "trainer.max_steps",
+        "trainer.checkpoint_every", "trainer.profile", "trainer.compile", "report.images",
+        "tracking.tensorboard", "tracking.mlflow", "tracking.experiment",
     }
 )  # fmt: skip
 """Keys that do not change what the steps do; that the faces are the same is checked by their sums."""

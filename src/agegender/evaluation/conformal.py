@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from agegender.data.age_bands import AGE_BANDS, band_name
 from agegender.data.manifest import age_interval
-from agegender.data.stratify import AGE_BANDS, band_name
 from agegender.evaluation.age_figures import age_error
 from agegender.evaluation.bootstrap import Floats
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from agegender.core.types import GENDERS
+from agegender.data.age_bands import AGE_BANDS, band_name
 from agegender.data.manifest import age_interval, age_midpoint
-from agegender.data.stratify import AGE_BANDS, band_name
 from agegender.evaluation.bootstrap import Floats, bounds, clusters_of
 from agegender.evaluation.ratios import Ratio, estimate
 

@@ -35,7 +35,7 @@ def new_grid(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure
     """Several axes in one picture, row by row."""
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(rows, columns).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from agegender.core.types import GENDERS
+from agegender.data.age_bands import age_bands, band_name
 from agegender.data.manifest import age_interval, age_midpoint
 from agegender.evaluation.age_figures import age_error
 from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE, along_epochs, line
 from agegender.report.canvas import new_figure as _figure
 from agegender.report.canvas import save_figure as _save
-
-AGE_BANDS = (0, 3, 10, 20, 30, 40, 50, 60, 70, np.inf)
-"""Lower edges of the bands of the error plot, years."""
 
 _MANY = 3000
 """Faces from which on points would hide one another."""
@@ -87,7 +84,7 @@ def age_scatter(table: pd.DataFrame, path: Path) -> None:
 
 def error_by_age(table: pd.DataFrame, path: Path) -> None:
     """Mean absolute error and bias in bands of labelled age, with the number of faces."""
-    bands = age_bands(table)
+    bands = error_bands(table)
     places = np.arange(len(bands))
     figure, axis = _figure((5, 4.4))
     axis.barh(places, bands["mae"], color=BLUE, height=0.6, label="mean absolute error")
@@ -100,8 +97,8 @@ def error_by_age(table: pd.DataFrame, path: Path) -> None:
     _save(figure, path)
 
 
-def age_bands(table: pd.DataFrame) -> pd.DataFrame:
-    """n, mae and bias (years, predicted - labelled) of each band of AGE_BANDS that has faces.
+def error_bands(table: pd.DataFrame) -> pd.DataFrame:
+    """n, mae and bias (years, predicted - labelled) of each age band that has faces.
 
     An interval is in the band of its midpoint; the error is the distance to it.
     """
@@ -109,10 +106,9 @@ def age_bands(table: pd.DataFrame) -> pd.DataFrame:
     known = table.loc[true.index]
     signed = age_error(age_interval(known).to_numpy(np.float64), known["age_pred"].to_numpy(np.float64))
     error = pd.Series(signed, index=true.index)
-    band = np.digitize(true, AGE_BANDS) - 1
     columns = {"n": error, "mae": error.abs(), "bias": error}
-    bands = pd.DataFrame(columns).groupby(band).agg({"n": "size", "mae": "mean", "bias": "mean"})
-    return bands.rename(index=_band)
+    bands = pd.DataFrame(columns).groupby(age_bands(known)).agg({"n": "size", "mae": "mean", "bias": "mean"})
+    return bands.rename(index=band_name)
 
 
 def confusion_matrix(table: pd.DataFrame, path: Path) -> None:
@@ -134,8 +130,3 @@ def confusion_matrix(table: pd.DataFrame, path: Path) -> None:
     axis.set(xlabel="predicted gender", ylabel="labelled gender")
     axis.spines[:].set_visible(False)
     _save(figure, path)
-
-
-def _band(index: Any) -> str:
-    low, high = AGE_BANDS[index], AGE_BANDS[index + 1]
-    return f"{low:.0f}+" if np.isinf(high) else f"{low:.0f}–{high - 1:.0f}"

@@ -18,10 +18,12 @@ from agegender.evaluation.metrics import metrics
 from agegender.evaluation.table import read_predictions
 from agegender.evaluation.uncertainty import Evidence, uncertainty_metrics
 from agegender.report import plots
+from agegender.report.age_gate import age_gate_blocks
 from agegender.report.all_figures import figure_blocks
 from agegender.report.conflict import conflict_blocks
 from agegender.report.data import data_blocks, split_blocks
 from agegender.report.explanation import explanation_blocks
+from agegender.report.fairness import fairness_blocks
 from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.files import read_columns, read_mapping
 from agegender.report.page import Block, Code, Facts, Figure, Page, Table, Text
@@ -90,6 +92,10 @@ def write_report(run_dir: Path) -> None:
             page.section(f"Predictions of the {part} part", *_prediction_plots(run_dir, judged))
             sureness = uncertainty_blocks(run_dir, judged, evidence, figures[part], resamples)
             page.section("Uncertainty", *sureness)
+            page.section("Fairness", *fairness_blocks(run_dir, judged, config.get("evaluation", {})))
+            gate = age_gate_blocks(run_dir, judged, config.get("evaluation", {}))
+            if gate:
+                page.section("Age gate", *gate)
             maps = explanation_blocks(run_dir, judged)
             if maps:
                 page.section("Where the network looks", *maps)
