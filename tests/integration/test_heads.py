@@ -58,6 +58,10 @@ def test_a_posterior_is_kept_beside_the_predictions(dex: Path, tiny_run: Path) -
     spec = load_best(dex).label_spec
     assert len(spec.age_quantiles) == 101
     assert not (tiny_run / "posterior.npz").exists()  # regression has none
+    figures = [json.loads((run / "metrics.json").read_bytes())["test"] for run in (dex, tiny_run)]
+    assert figures[0]["age_crps"] > 0
+    assert "age_crps" not in figures[1]
+    assert json.loads((dex / "calibration.json").read_bytes())["ages"]["score"] == "scaled"
 
 
 def test_evaluation_keeps_one_as_well(dex: Path, call: Call, workdir: Path) -> None:

@@ -107,8 +107,17 @@ def test_evaluate_gives_the_test_figures_again(tiny_run: Path, call: Call, workd
     ours = read_json(workdir / "judged" / "metrics.json")
     theirs = read_json(tiny_run / "metrics.json")["test"]
     assert ours["val"] is None
-    for name in ("n", "age_rmse", "gender_f1", "harmonic_mean"):
+    for name in (
+        "n",
+        "age_rmse",
+        "gender_f1",
+        "harmonic_mean",
+        "age_coverage_50",
+        "age_width_50",
+        "gender_ece",
+    ):
         assert ours["test"][name] == pytest.approx(theirs[name], rel=1e-4)
+    assert read_json(workdir / "judged" / "calibration.json") == read_json(tiny_run / "calibration.json")
     assert (workdir / "judged" / "report.html").exists()
 
 
@@ -176,7 +185,8 @@ def test_a_killed_run_gets_its_report(tiny_run: Path, call: Call, workdir: Path)
 
 
 @pytest.mark.parametrize(
-    "file", ["history.csv", "config.yaml", "dataset.json", "rejected.csv", "predictions.csv"]
+    "file",
+    ["history.csv", "config.yaml", "dataset.json", "rejected.csv", "predictions.csv", "calibration.json"],
 )
 @pytest.mark.parametrize("damage", ["", "[{bad", "hello\n1\n"])
 def test_a_damaged_file_is_named(file: str, damage: str, tiny_run: Path, call: Call, workdir: Path) -> None:

@@ -41,6 +41,8 @@ FILES = {
     "age_gate.csv",
     "age_gate.json",
     "predictions.csv",
+    "calibration.json",
+    "uncertainty.json",
     "report.md",
     "report.html",
     "explain.npz",
@@ -96,6 +98,23 @@ def test_metrics_follow_from_the_predictions(tiny_run: Path) -> None:
         assert metrics[part]["age_rmse"] == pytest.approx(rmse, rel=1e-6)
         assert metrics[part]["gender_f1"] == pytest.approx(f1)
         assert metrics[part]["age_rmse_low"] <= rmse <= metrics[part]["age_rmse_high"]
+
+
+def test_four_cal_faces_promise_little(tiny_run: Path) -> None:
+    """The third of four errors covers half of the ages, the fourth four in five; none covers 0.9 of them."""
+    table = pd.read_csv(tiny_run / "predictions.csv")
+    cal = table[table["split"] == "cal"]
+    errors = sorted((cal["age"] - cal["age_pred"]).abs())
+    quantiles = read_json(tiny_run / "calibration.json")["ages"]["pooled"]["by_level"]
+    assert [quantiles["0.5"], quantiles["0.8"]] == pytest.approx(errors[2:], rel=1e-6)
+    assert quantiles["0.9"] is quantiles["0.95"] is None
+    assert table["age_low"].isna().all()
+    test = table[table["split"] == "test"]
+    figures = read_json(tiny_run / "metrics.json")["test"]
+    hits = (test["age"] - test["age_pred"]).abs() <= errors[2]
+    assert figures["age_coverage_50"] == pytest.approx(hits.mean())
+    assert figures["age_coverage_90"] is None
+    assert "level 0.9: 4 cal faces are too few" in (tiny_run / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_best_checkpoint_stands_on_its_own(tiny_run: Path) -> None:
