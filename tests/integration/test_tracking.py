@@ -81,6 +81,8 @@ def test_tensorboard_shows_history_csv_in_float32(followed: Path) -> None:
         found = events.Scalars(f"history/{name}")
         assert [event.step for event in found] == [5, 10]
         assert [event.value for event in found] == history[name].astype(np.float32).tolist()
+        took = history["seconds"][1]  # the epoch, wherever and whenever it was told
+        assert found[1].wall_time - found[0].wall_time == pytest.approx(took, abs=1e-5)
 
 
 def test_tensorboard_shows_the_last_figures_once(followed: Path) -> None:

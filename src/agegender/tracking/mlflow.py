@@ -59,12 +59,12 @@ class MLflow(Tracker):
         self._steps = {metric.step for metric in told}
 
     def history(self, history: pd.DataFrame) -> None:
-        for step, figures in rows(history[~history["step"].isin(self._steps)]):
-            self._metrics(figures, step)
+        for end, step, figures in rows(history[~history["step"].isin(self._steps)]):
+            self._metrics(figures, step, end)
             self._steps.add(step)
 
     def end(self, status: dict[str, Any], metrics: dict[str, Any]) -> None:
-        self._metrics(finals(metrics), status["step"])
+        self._metrics(finals(metrics), status["step"], time.time())
         for name in _ARTIFACTS:
             if (self._directory / name).exists():
                 self._client.log_artifact(self._run, str(self._directory / name))
@@ -101,11 +101,12 @@ class MLflow(Tracker):
         for start in range(0, len(params), _AT_ONCE):
             self._client.log_batch(self._run, params=params[start : start + _AT_ONCE])
 
-    def _metrics(self, figures: dict[str, float], step: int) -> None:
+    def _metrics(self, figures: dict[str, float], step: int, end: float) -> None:
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        metrics: Sequence[Any] = [Metric(name, value, now, step) for name, value in figures.items()]
+        metrics: Sequence[Any] = [
+            Metric(name, value, int(end * 1000), step) for name, value in figures.items()
+        ]
         self._client.log_batch(self._run, metrics=metrics)
 
 

@@ -30,8 +30,8 @@ class TensorBoard(Tracker):
         self._writer.add_text("config", f"```yaml\n{text}```", 0)
 
     def history(self, history: pd.DataFrame) -> None:
-        for step, figures in rows(history[self._written :]):
-            self._scalars(figures, step)
+        for end, step, figures in rows(history[self._written :]):
+            self._scalars(figures, step, end)
         self._written = len(history)
         self._writer.flush()
 
@@ -52,6 +52,6 @@ class TensorBoard(Tracker):
     def close(self) -> None:
         self._writer.close()
 
-    def _scalars(self, figures: dict[str, float], step: int) -> None:
+    def _scalars(self, figures: dict[str, float], step: int, end: float | None = None) -> None:
         for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
+            self._writer.add_scalar(name, value, step, walltime=end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,10 @@ class Tracker(ABC):
 
     @abstractmethod
     def history(self, history: pd.DataFrame) -> None:
-        """Take the rows of history.csv that are not there yet."""
+        """Take the rows of history.csv that are not there yet.
+
+        The index is when each epoch ended, in seconds since 1970, pauses of the run left out.
+        """
 
     @abstractmethod
     def end(self, status: dict[str, Any], metrics: dict[str, Any]) -> None:
@@ -30,11 +34,23 @@ class Tracker(ABC):
         """Say what has not been said yet."""
 
 
-def rows(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
-    """Of each row its step and its figures, those that there are."""
+def read_history(path: Path) -> pd.DataFrame:
+    """history.csv as trackers take it."""
+    history = pd.read_csv(path)
+    seconds = history["seconds"]
+    ends = path.stat().st_mtime - (seconds.sum() - seconds.cumsum())
+    return history.set_index(pd.Index(ends, name="end"))
+
+
+def rows(history: pd.DataFrame) -> Iterator[tuple[float, int, dict[str, float]]]:
+    """Of each row its end, its step and its figures, those that there are."""
     figures = history.drop(columns="step").select_dtypes("number").add_prefix("history/")
-    for step, row in zip(history["step"], figures.to_dict("records"), strict=True):
-        yield int(step), {str(name): float(value) for name, value in row.items() if value == value}
+    for end, step, row in zip(history.index, history["step"], figures.to_dict("records"), strict=True):
+        yield (
+            float(end),
+            int(step),
+            {str(name): float(value) for name, value in row.items() if value == value},
+        )
 
 
 def finals(metrics: dict[str, Any]) -> dict[str, float]:

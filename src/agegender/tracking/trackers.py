@@ -9,14 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from agegender.config.tracking import TrackingOptions
 from agegender.core.errors import UserError
 from agegender.core.files import read_json, read_yaml, write_json
 from agegender.tracking.mlflow import MLflow
 from agegender.tracking.tensorboard import TensorBoard
-from agegender.tracking.tracker import Tracker
+from agegender.tracking.tracker import Tracker, read_history
 
 RECORD = "tracking.json"
 """In the directory of a run that trackers have followed: MLflow's id of it."""
@@ -66,7 +64,7 @@ class Trackers:
         """Tell them what history.csv has by now."""
         path = self._directory / "history.csv"
         if self._open and path.exists():
-            history = pd.read_csv(path)
+            history = read_history(path)
             self._each(lambda tracker: tracker.history(history))
 
     def end(self) -> None:
