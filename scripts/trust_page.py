@@ -68,27 +68,27 @@ def page(study: Study) -> str:
         "",
         "Written by `python scripts/study_trust.py UTKFACE FAIRFACE --page docs/trust.md`, which trains and "
         "judges what is missing and reads every figure from run directories; UTKFACE and FAIRFACE are the "
-        "data sets' folders as published. [calibration.md](calibration.md), [uncertainty.md](uncertainty.md), "
-        "[fairness.md](fairness.md) and [remedies.md](remedies.md) say what each thing is.",
+        "data sets' folders as published. [calibration.md](calibration.md), "
+        "[uncertainty.md](uncertainty.md), [fairness.md](fairness.md) and [remedies.md](remedies.md) say what each thing is.",
         "",
         f"The network is small (`{plain[0].config['model']['name']}`, "
         f"{plain[0].config['data']['image_size']} px, {len(plain[0].history)} epochs), so that everybody can "
         "repeat this in an hour on two CPU cores: its errors are large, and so are the intervals that cover "
-        "them. What is compared is compared on the same faces. In brackets stand 95 % intervals: by bootstrap "
-        "over the clusters of duplicates, for differences paired and over the seeds as well "
+        "them. What is compared is compared on the same faces. In brackets stand 95 % intervals: by "
+        "bootstrap over the clusters of duplicates, for differences paired and over the seeds as well "
         f"({BOOTSTRAP:,} draws).",
         "",
         "## A run on each data set",
         *command(study.plain, PLACES)[:-1],
         *command(study.fairface, PLACES),
         f"UTKFace, seed 0: {parts_of(plain[0])} faces. FairFace: {parts_of(fairface)} faces; its ages are "
-        "intervals, their error is the distance to the interval, and covered is an interval that the predicted "
-        "one meets: its figures cannot be held against those of UTKFace.",
+        "intervals, their error is the distance to the interval, and covered is an interval that the "
+        "predicted one meets: its figures cannot be held against those of UTKFace.",
         "",
         *_both(plain[0], fairface),
         "",
-        "The largest gap between cells of at least 30 photos, and the gap that noise alone would stay below in "
-        "19 of 20 samples of equal cells:",
+        "The largest gap between cells of at least 30 photos, and the gap that noise alone would stay below "
+        "in 19 of 20 samples of equal cells:",
         "",
         *_gaps({"UTKFace": plain[0].path, "FairFace": fairface.path}),
         "",
@@ -98,17 +98,17 @@ def page(study: Study) -> str:
         "",
         "## Plain, Monte Carlo dropout, test-time augmentation, ensemble",
         "",
-        f"UTKFace, the test part; means over the {len(plain)} seeds, the ensemble is of all of them. Intervals "
-        "and temperature are fitted on the cal part of each one's own predictions.",
+        f"UTKFace, the test part; means over the {len(plain)} seeds, the ensemble is of all of them. "
+        "Intervals and temperature are fitted on the cal part of each one's own predictions.",
         "",
         *_modes(study, plain),
         "",
         "## Other faces than those it was calibrated on",
         "",
         f"Trained and calibrated on UTKFace, judged on {study.other_faces:,} faces of FairFace "
-        "(`agegender-evaluate run=RUN data=fairface`). Coverage is there the share of labelled intervals that "
-        "the predicted one meets, which is more easily done than to hold an exact age; `whole` is the share of "
-        "labelled intervals that lie in it, less than the share of ages that do.",
+        "(`agegender-evaluate run=RUN data=fairface`). Coverage is there the share of labelled "
+        "intervals that the predicted one meets, which is more easily done than to hold an exact age; `whole` "
+        "is the share of labelled intervals that lie in it, less than the share of ages that do.",
         "",
         *_elsewhere(study, plain[0]),
         "",
@@ -117,7 +117,7 @@ def page(study: Study) -> str:
         "## Against the gap",
         "",
         "Each remedy against plain training, the same faces, epochs and seeds: differences of the test "
-        f"figures on all faces and on those that are rare in train ({_rare(plain[0])}).",
+        f"figures on all faces and on those that are rare ({_rare(plain[0])}).",
         *(line for name in study.remedies for line in command(study.remedies[name], PLACES)[:-1]),
         "",
         *_remedies(study, plain),
@@ -150,9 +150,10 @@ def _both(utkface: Trained, fairface: Trained) -> list[str]:
         [label, _cell(utkface.test, name, digits), _cell(fairface.test, name, digits)]
         for name, (label, digits) in names.items()
     ]
-    return table(
-        ["test", f"UTKFace (n = {utkface.test['n']:,})", f"FairFace (n = {fairface.test['n']:,})"], rows
-    )
+    sizes = [
+        f"{name} (n = {run.test['n']:,})" for name, run in (("UTKFace", utkface), ("FairFace", fairface))
+    ]
+    return table(["test", *sizes], rows)
 
 
 def _gaps(runs: Mapping[str, Path]) -> list[str]:
@@ -167,15 +168,8 @@ def _gaps(runs: Mapping[str, Path]) -> list[str]:
             ends = f"{gap['lowest']} {number(gap['lowest_value'], digits)}, "
             ends += f"{gap['highest']} {number(gap['highest_value'], digits)}"
             name = gap["figure"].replace("_", " ").replace("mae", "MAE")
-            rows.append(
-                [
-                    f"{data}, {gap['axis']}",
-                    name,
-                    ends,
-                    _cell(gap, "gap", digits),
-                    number(gap["noise"], digits),
-                ]
-            )
+            found = _cell(gap, "gap", digits), number(gap["noise"], digits)
+            rows.append([f"{data}, {gap['axis']}", name, ends, *found])
     return table(["between", "figure", "lowest, highest", "gap", "noise"], rows)
 
 
@@ -217,11 +211,8 @@ def _modes(study: Study, plain: Sequence[Trained]) -> list[str]:
 
 
 def _mean(figures: Sequence[Mapping[str, Any]], name: str, digits: int) -> str:
-    """Of the seeds; of a single one with its interval."""
-    if len(figures) == 1:
-        return number(figures[0].get(name), digits)
-    values = [each.get(name) for each in figures]
-    return "–" if None in values else number(sum(values) / len(values), digits)
+    values = [each[name] for each in figures if each.get(name) is not None]
+    return number(sum(values) / len(values), digits) if len(values) == len(figures) else "–"
 
 
 def _test(path: Path) -> pd.DataFrame:
@@ -266,18 +257,16 @@ def _subsets(run: Trained) -> dict[str, Faces]:
 
 
 def _rarest(run: Trained) -> str:
-    split = pd.read_csv(run.path / "split.csv", dtype={"group": str})
-    return str(split.loc[split["split"] == "train", "group"].value_counts().idxmin())
+    return str(run.faces()["group"].value_counts().idxmin())
 
 
 def _rare(run: Trained) -> str:
-    """Their share of the train part, and how many test faces they are."""
-    split = pd.read_csv(run.path / "split.csv", dtype={"group": str})
-    train, test = (split[split["split"] == part] for part in ("train", "test"))
-    said = []
-    for name, faces in list(_subsets(run).items())[1:]:
-        said.append(f"{name}: {faces(train).mean():.0%} of train, {int(faces(test).sum())} test faces")
-    return "; ".join(said)
+    """How many test faces they are; the split gives every part the same shares."""
+    test = run.faces()
+    return "; ".join(
+        f"{name}: {int(faces(test).sum())} of {len(test):,} test faces"
+        for name, faces in list(_subsets(run).items())[1:]
+    )
 
 
 def _remedies(study: Study, plain: Sequence[Trained]) -> list[str]:
