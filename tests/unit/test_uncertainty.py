@@ -326,6 +326,12 @@ def test_the_report_of_what_could_not_be_calibrated(tmp_path: Path) -> None:
     assert not (tmp_path / "few" / "plots" / "gender_uncertainty.png").exists()
 
 
+def test_of_a_few_faces_no_curve_is_drawn(tmp_path: Path) -> None:
+    text = _run(tmp_path / "run", None, _faces(29))
+    assert "Of less than 30 faces no curve is drawn." in text
+    assert not list((tmp_path / "run" / "plots").glob("*uncertainty*"))
+
+
 def test_a_part_with_neither_label_has_no_picture(tmp_path: Path) -> None:
     cal = _faces(100, part="cal")
     table = pd.concat([cal, _faces(40).assign(gender=None, age=np.nan)], ignore_index=True)

@@ -112,8 +112,8 @@ def _scale(table: pd.DataFrame, score: Score) -> Floats:
 def _stratum(table: pd.DataFrame, by: By) -> pd.Series[str]:
     """What must be known when a face is predicted: never the labelled age."""
     if by == "predicted_age":
-        bands = np.digitize(table["age_pred"], AGE_BANDS)
-        return pd.Series([band_name(band) for band in bands], index=table.index, dtype=object)
+        names = np.array([band_name(band) for band in range(len(AGE_BANDS) + 1)], dtype=object)
+        return pd.Series(names[np.digitize(table["age_pred"], AGE_BANDS)], index=table.index)
     if by == "group":
         return table["group"]
     return pd.Series(None, index=table.index, dtype=object)

@@ -43,14 +43,16 @@ class Ranking:
         last = np.unique(self.last_M)
         return (last + 1) / len(self.order_M), self.risk_M.cumsum()[last] / (last + 1)
 
-    def area(self, weights_RN: Floats) -> Floats:
-        """Area under that curve (R,), of faces that count as often as the weights say."""
-        weights_RM = weights_RN[:, self.order_M]
-        answered_RM = weights_RM.cumsum(axis=1)[:, self.last_M]
-        lost_RM = (weights_RM * self.risk_M).cumsum(axis=1)[:, self.last_M]
+    def area(self, weights_RC: Floats, clusters_N: npt.NDArray[np.intp]) -> Floats:
+        """Area under that curve (R,), of clusters that count as often as the weights say."""
+        weights_RM = weights_RC.take(clusters_N[self.order_M], axis=1)
+        answered_RM = weights_RM.cumsum(axis=1)
+        lost_RM = (weights_RM * self.risk_M).cumsum(axis=1)
         risk_RM = lost_RM / np.maximum(answered_RM, 1)  # nothing is lost where nobody is answered
+        if (np.diff(self.last_M) == 0).any():
+            risk_RM = risk_RM.take(self.last_M, axis=1)
         with np.errstate(invalid="ignore"):
-            area_R: Floats = (weights_RM * risk_RM).sum(axis=1) / weights_RM.sum(axis=1)
+            area_R: Floats = np.einsum("rm,rm->r", weights_RM, risk_RM) / answered_RM[:, -1]
         return area_R
 
 
@@ -66,19 +68,19 @@ def areas(
         return {}
     best = {name: ranking.best() for name, ranking in rankings.items()}
 
-    def both(weights_RN: Floats) -> Floats:
+    def both(weights_RC: Floats) -> Floats:
         columns = []
         for name, ranking in rankings.items():
-            area_R = ranking.area(weights_RN)
-            columns += [area_R, area_R - best[name].area(weights_RN)]
+            area_R = ranking.area(weights_RC, clusters_N)
+            columns += [area_R, area_R - best[name].area(weights_RC, clusters_N)]
         return np.stack(columns, axis=1)
 
-    value_1K = both(np.ones((1, len(clusters_N))))
+    count = int(clusters_N.max()) + 1
+    value_1K = both(np.ones((1, count)))
     drawn = [value_1K[:0]]
     if bootstrap:
-        for weights_RC in resampled_weights(int(clusters_N.max()) + 1, bootstrap, seed):
-            slabs = np.array_split(weights_RC, -(-weights_RC.size // _SLAB))
-            drawn += [both(slab_RC[:, clusters_N]) for slab_RC in slabs]
+        for weights_RC in resampled_weights(count, bootstrap, seed):
+            drawn += [both(slab) for slab in np.array_split(weights_RC, -(-weights_RC.size // _SLAB))]
     drawn_RK = np.concatenate(drawn)
     names = [f"{name}_aurc{which}" for name in rankings for which in ("", "_excess")]
     return {name: Estimate(value_1K[0, [i]], drawn_RK[:, [i]]) for i, name in enumerate(names)}

@@ -117,6 +117,8 @@ def _levels_table(levels: list[dict[str, Any]]) -> Table:
 
 
 def _pictures(run_dir: Path, curves: Mapping[str, Any], levels: list[dict[str, Any]]) -> list[Block]:
+    if curves["n"] < MIN_FACES:
+        return [Text(f"Of less than {MIN_FACES} faces no curve is drawn.")]
     blocks: list[Block] = []
     path = run_dir / "plots" / "age_uncertainty.png"
     age_uncertainty(curves, levels, path)
