@@ -69,7 +69,8 @@ def page(study: Study) -> str:
         "Written by `python scripts/study_trust.py UTKFACE FAIRFACE --page docs/trust.md`, which trains and "
         "judges what is missing and reads every figure from run directories; UTKFACE and FAIRFACE are the "
         "data sets' folders as published. [calibration.md](calibration.md), "
-        "[uncertainty.md](uncertainty.md), [fairness.md](fairness.md) and [remedies.md](remedies.md) say what each thing is.",
+        "[uncertainty.md](uncertainty.md), [fairness.md](fairness.md) and "
+        "[remedies.md](remedies.md) say what each thing is.",
         "",
         f"The network is small (`{plain[0].config['model']['name']}`, "
         f"{plain[0].config['data']['image_size']} px, {len(plain[0].history)} epochs), so that everybody can "
@@ -107,8 +108,8 @@ def page(study: Study) -> str:
         "",
         f"Trained and calibrated on UTKFace, judged on {study.other_faces:,} faces of FairFace "
         "(`agegender-evaluate run=RUN data=fairface`). Coverage is there the share of labelled "
-        "intervals that the predicted one meets, which is more easily done than to hold an exact age; `whole` "
-        "is the share of labelled intervals that lie in it, less than the share of ages that do.",
+        "intervals that the predicted one meets, which is more easily done than to hold an exact age; "
+        "`whole` is the share of labelled intervals that lie in it, less than the share of ages that do.",
         "",
         *_elsewhere(study, plain[0]),
         "",

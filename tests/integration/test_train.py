@@ -41,7 +41,6 @@ FILES = {
     "age_gate.csv",
     "age_gate.json",
     "predictions.csv",
-    "calibration.json",
     "uncertainty.json",
     "report.md",
     "report.html",
