@@ -50,8 +50,8 @@ def _tiles(values: dict[str, Any], part: str) -> Tiles:
     if "age_rmse_low" in values:
         caption += " Below each figure, and as the pale bar, its 95 % interval."
     caption += (
-        " Scales begin at 0; errors are better to the left, the others to the right. The published models "
-        "were trained and scored on other faces."
+        " Scales begin at 0; errors are better to the left, the others to the right. Models 2 and 3 are the "
+        "published ones, trained and scored on other faces."
     )
     return Tiles([_tile(values, name, unit) for name, unit in _HEADLINE.items()], caption)
 
@@ -59,7 +59,7 @@ def _tiles(values: dict[str, Any], part: str) -> Tiles:
 def _tile(values: dict[str, Any], name: str, unit: str) -> Tile:
     label, digits = FIGURES[name]
     low, high, constant = (values.get(key) for key in (f"{name}_low", f"{name}_high", f"constant_{name}"))
-    beside = [] if constant is None else [("constant predictor", constant)]
+    beside = [] if constant is None else [("constant", constant)]
     value = values[name]
     beside += BESIDE.get(name, ())
     known = [x for x in (value, high, *(x for _, x in beside)) if x is not None]

@@ -21,5 +21,10 @@ def text_template(name: str) -> Template:
 def _environment(autoescape: bool) -> Environment:
     folder = FileSystemLoader(Path(__file__).parent / "templates")
     return Environment(
-        loader=folder, autoescape=autoescape, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=folder,
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
     )
