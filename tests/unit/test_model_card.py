@@ -26,7 +26,8 @@ DATASET = {
 }  # fmt: skip
 GROUPS = (
     "axis,cell,n,age_rmse,age_rmse_low,age_rmse_high,age_mae,gender_accuracy\n"
-    "all,all,200,8,7,9,6,0.9\ngender,female,101,8.25,7,9,6,0.875\ngroup,A,12,,,,,\nage band and group,x,90,1,,,1,1\n"
+    "all,all,200,8,7,9,6,0.9\ngender,female,101,8.25,7,9,6,0.875\n"
+    "group,A,12,,,,,\nage band and group,x,90,1,,,1,1\n"
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,12 +26,16 @@ def _table() -> pd.DataFrame:
     table = predictions(20).assign(
         age=30.0, age_pred=30.0, gender="male", gender_pred="male", gender_prob=0.1
     )
-    table.loc[10:13, "age_pred"] = [31.0, 80.0, 10.0, 30.5]
-    table.loc[14:15, ["gender_pred", "gender_prob"]] = ["female", 0.6]
-    table.loc[15, "gender_prob"] = 0.99
-    table.loc[16, ["gender", "gender_pred", "gender_prob"]] = [None, "female", 1.0]
-    table.loc[17, ["age", "age_pred"]] = [np.nan, 99.0]
-    table.loc[19, ["split", "age_pred", "gender_pred"]] = ["val", 100.0, "female"]
+    changed: dict[str, dict[int, Any]] = {
+        "age": {17: np.nan},
+        "gender": {16: None},
+        "split": {19: "val"},
+        "age_pred": {10: 31.0, 11: 80.0, 12: 10.0, 13: 30.5, 17: 99.0, 19: 100.0},
+        "gender_pred": dict.fromkeys((14, 15, 16, 19), "female"),
+        "gender_prob": {14: 0.6, 15: 0.99, 16: 1.0},
+    }
+    for name, values in changed.items():
+        table[name] = [values.get(row, value) for row, value in enumerate(table[name])]
     return table
 
 
