@@ -45,6 +45,8 @@ FILES = {
     "report.md",
     "report.html",
     "explain.npz",
+    "worst.npz",
+    "model_card.md",
     "plots",
     "checkpoints",
     ".hydra",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +25,7 @@ from agegender.models.heads.regression import RegressionHead
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
 from agegender.models.sharing.build import build_sharing
 from agegender.report.explanation import explanation_blocks
-from agegender.report.page import Figure
+from agegender.report.page import Gallery
 from agegender.report.run import write_report
 
 from ..heads import make_head
@@ -165,14 +164,14 @@ def test_a_run_writes_and_its_report_shows_them(tmp_path: Path) -> None:
         assert file["face"].shape == (count, 16, 16, 3)
         shapes = [file[name].shape for name in ("age", "gender", "attention")]
         assert shapes == 3 * [(count, 2, 2)]
-    with mpl.rc_context({"savefig.dpi": "figure"}):
-        write_report(tmp_path)
+    write_report(tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert f"{count} faces of the test part" in text
     assert "Attention: orange" in text
-    assert "plots/explain.png" in text
-    with Image.open(tmp_path / "plots" / "explain.png") as picture:
-        assert picture.width > 500
+    for i in range(count):
+        assert f"plots/explain_{i + 1}.jpg" in text
+        with Image.open(tmp_path / "plots" / f"explain_{i + 1}.jpg") as picture:
+            assert picture.size == (160, 4 * 160)  # the face, age, gender, attention
 
 
 def _explained(folder: Path, **content: np.ndarray) -> Path:
@@ -186,8 +185,9 @@ def test_maps_of_zeros_and_missing_labels_are_drawn(tmp_path: Path) -> None:
     table = predictions(4)
     table.loc[0, ["age", "gender"]] = [np.nan, None]
     (block,) = explanation_blocks(_explained(tmp_path), table)
-    assert isinstance(block, Figure)
+    assert isinstance(block, Gallery)
     assert "Attention" not in block.caption
+    assert [words[0] for _, words in block.items] == [f"{table['age'][1]:.0f}, {table['gender'][1]}", "?, ?"]
 
 
 def test_without_maps_there_is_no_picture(tmp_path: Path) -> None:

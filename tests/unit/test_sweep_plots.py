@@ -36,8 +36,8 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
     """The axes that get drawn."""
     drawn = []
 
-    def kept(size: tuple[float, float]) -> Any:
-        figure, axis = new_figure(size)
+    def kept(*args: Any) -> Any:
+        figure, axis = new_figure(*args)
         drawn.append(axis)
         return figure, axis
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.axes import Axes
@@ -46,8 +47,8 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
     """The axes that get drawn."""
     drawn = []
 
-    def kept(size: tuple[float, float]) -> object:
-        figure, axis = new_figure(size)
+    def kept(*args: Any) -> object:
+        figure, axis = new_figure(*args)
         drawn.append(axis)
         return figure, axis
 

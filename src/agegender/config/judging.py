@@ -27,5 +27,6 @@ class ReportOptions(Options):
     """What a report shows."""
 
     images: bool = Field(
-        description="show a few faces and where the network looks in them; drawn faces are always shown"
+        description="show a few faces: where the network looks, and the largest errors; drawn ones are "
+        "always shown"
     )

@@ -21,6 +21,7 @@ from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
 from agegender.engine.step import loss_scales
 from agegender.engine.watch import Watch, unwatched
+from agegender.engine.worst import write_worst
 from agegender.evaluation.calibration import Calibration
 
 _PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
@@ -135,3 +136,5 @@ def _predict(parts: Parts, run: RunDirectory) -> None:
         table = predictions_table(faces, predicted)
         calibration = Calibration.fit(table[table["split"] == "cal"], parts.config.uncertainty)
         write_predicted(run.path, faces, predicted, calibration)
+        if may_show(parts.config.data, parts.config.report):
+            write_worst(run.path, dataset.samples, rows, table)

@@ -12,10 +12,11 @@ from agegender.config.inference import EvaluateConfig
 from agegender.core.errors import UserError
 from agegender.data.duplicates.clusters import NEAR_DUPLICATES, add_clusters
 from agegender.engine.explanation import may_show
-from agegender.engine.predict import write_predicted
+from agegender.engine.predict import predictions_table, write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
+from agegender.engine.worst import write_worst
 from agegender.evaluation.calibration import Calibration
 from agegender.inference.predictor import Predictor
 
@@ -49,8 +50,11 @@ def evaluate(config: EvaluateConfig, run: RunDirectory, display: Display) -> Non
     dataset = dataset.keep(keep, note=_note(int(seen.sum()), config.faces))
     dataset.write(run.path)
     calibration = Calibration.read(config.run) if config.run.is_dir() else None
-    write_predicted(run.path, dataset.faces, predictor.predict(dataset.faces, dataset.samples), calibration)
+    predicted = predictor.predict(dataset.faces, dataset.samples)
+    write_predicted(run.path, dataset.faces, predicted, calibration)
     if may_show(config.data, config.report):
+        table = predictions_table(dataset.faces, predicted)
+        write_worst(run.path, dataset.samples, np.arange(len(table)), table)
         predictor.explain(run.path, dataset)
 
 

@@ -9,7 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from agegender.report.canvas import BLUE, GREEN, GREY, ORANGE, along_epochs, line, new_grid, save_figure
+from agegender.report.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Margins,
+    along_epochs,
+    line,
+    new_grid,
+    save_figure,
+)
 from agegender.report.page import Block, Figure, Text
 
 _TASKS = {"age": (BLUE, "o"), "gender": (ORANGE, "s")}
@@ -55,7 +65,7 @@ def _summary(history: pd.DataFrame) -> str:
 
 
 def _draw(history: pd.DataFrame, path: Path) -> None:
-    figure, axes = new_grid(2, 2, (9, 6))
+    figure, axes = new_grid(2, 2, (9.6, 6.4), Margins(top=0.5, between=(0.75, 0.95)))
     weights, losses, norms, angle = axes
     for task, (colour, marker) in _TASKS.items():
         weight, pulled = history[f"weight_{task}"], history[f"shared_grad_{task}"].dropna()
@@ -67,10 +77,10 @@ def _draw(history: pd.DataFrame, path: Path) -> None:
         (losses, "weighted training loss"),
         (norms, "norm of the weighted gradient"),
     ):
-        axis.set_title(title, fontsize=10)
+        axis.set_title(title, fontsize=10, loc="left", pad=16)
         _log_where_wide(axis)
-        axis.legend(frameon=False)
-    angle.set_title("do the gradients agree?", fontsize=10)
+        axis.legend(frameon=False, fontsize=9)
+    angle.set_title("do the gradients agree?", fontsize=10, loc="left", pad=16)
     angle.axhline(0, color=GREY, linewidth=0.8)
     for column, colour, marker, label in (
         ("grad_cosine", GREEN, "^", "cosine, mean"),
@@ -79,7 +89,7 @@ def _draw(history: pd.DataFrame, path: Path) -> None:
         values = history[column].dropna()
         line(angle, history["epoch"][values.index], values, colour, marker, label)
     angle.set_ylim(-1.05, 1.05)
-    angle.legend(frameon=False)
+    angle.legend(frameon=False, fontsize=9)
     for axis in axes:
         along_epochs(axis, history)
     save_figure(figure, path)

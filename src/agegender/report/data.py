@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender.report.files import read_columns
-from agegender.report.page import Block, Facts, Table, Text
+from agegender.report.page import Block, Details, Facts, Table, Text
 
 _DONE = {
     "keep": "all were kept",
@@ -21,6 +21,12 @@ _TOO_ALIKE = (
     "look more alike to the search than they are: look at duplicates.csv, and raise split.near_duplicates "
     "(or set it to null) where strangers are taken for copies."
 )
+
+
+def is_drawn(config: dict[str, Any], dataset: dict[str, Any]) -> bool:
+    """Whether any of the faces are drawn, not photographed."""
+    sources = config.get("data", {}).get("sources", {}).values()
+    return "synthetic" in {dataset.get("source"), *(source["name"] for source in sources)}
 
 
 def data_blocks(run_dir: Path, dataset: dict[str, Any], config: dict[str, Any]) -> list[Block]:
@@ -67,7 +73,7 @@ def split_blocks(dataset: dict[str, Any]) -> list[Block]:
     if dataset.get("leaks"):
         blocks.append(_leaks(dataset))
     if dataset.get("balance") and len(dataset["parts"]) > 1:
-        blocks.append(_balance(dataset))
+        blocks.append(Details("How even the parts are", [_balance(dataset)]))
     return blocks
 
 

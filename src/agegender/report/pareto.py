@@ -59,7 +59,7 @@ def pareto_figure(
         caption += " Only those on the front are numbered."
     if any(LAMBDA in place.setting.chosen for place in places):
         caption += " Pale lines join settings that differ in loss.lambda alone."
-    caption += " Black: the Pareto front, settings that no other equals or beats in both figures."
+    caption += " The staircase: the Pareto front, settings that no other equals or beats in both figures."
     if single_task:
         caption += " Grey: what a task reaches alone."
     alt = f"{len(places)} settings by age score and gender F1 of the {jobs.part} part, and their front"

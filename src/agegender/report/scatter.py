@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from agegender.report.canvas import COLOURS, GREY, MARKERS
+from agegender.report.canvas import COLOURS, GREY, MARKERS, Margins, set_margins
 from agegender.report.jobs import Jobs
 from agegender.report.leaderboard import Setting
 from agegender.report.repeats import Spread, repeated
@@ -19,6 +19,9 @@ LAMBDA = "loss.lambda"
 
 MOST_ROWS = 34
 """Rows of a legend column."""
+
+_NARROWEST = 5.0
+"""Inches that axes and their labels need beside the legend."""
 
 _SIZE = 8
 """Points: height of the numbers."""
@@ -97,7 +100,6 @@ def _arms(found: Spread) -> list[list[float]] | None:
 
 def number_places(figure: Canvas, axis: Axes, places: Sequence[Place]) -> None:
     """Each point's rank beside it, where it hides neither points nor other numbers; call it last."""
-    figure.draw_without_rendering()  # the layout decides where the points are
     scale = 72 / figure.dpi
     centres = [axis.transData.transform((place.x.mean, place.y.mean)) * scale for place in places]
     frame = axis.get_window_extent()
@@ -119,7 +121,7 @@ def number_places(figure: Canvas, axis: Axes, places: Sequence[Place]) -> None:
             text, (place.x.mean, place.y.mean), offsets[best], textcoords="offset points",
             ha="center", va="center", fontsize=_SIZE, zorder=4, path_effects=[_HALO],
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0} if is_far else None,
-        ).set_in_layout(False)  # fmt: skip
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -146,14 +148,18 @@ class _Box:
 def numbered_legend(
     figure: Canvas, handles: Mapping[int, Line2D], settings: Sequence[Setting], extra: Sequence[Line2D]
 ) -> None:
-    """Beside the axes: what the numbers mean, then `extra` handles under their own labels."""
+    """Beside the axes: what the numbers mean, then `extra` handles under their own labels.
+
+    The axes give way to it, and where that leaves them too narrow the figure grows.
+    """
     shown = [each for each in settings if each.rank in handles]
     columns = 1 + (len(shown) + len(extra) - 1) // MOST_ROWS
-    figure.legend(
+    legend = figure.legend(
         [*(handles[each.rank] for each in shown), *extra],
         [*(f"{each.rank}  {each.name}" for each in shown), *(str(line.get_label()) for line in extra)],
         title=" · ".join(settings[0].chosen),
-        loc="outside right upper",
+        loc="upper right",
+        borderaxespad=0.3,
         ncols=columns,
         frameon=False,
         fontsize=8,
@@ -163,3 +169,6 @@ def numbered_legend(
         handletextpad=0.6,
         labelspacing=0.35,
     )
+    beside = legend.get_window_extent().width / figure.dpi + 0.2
+    figure.set_figwidth(max(figure.get_figwidth(), beside + _NARROWEST))
+    set_margins(figure, Margins(right=beside))

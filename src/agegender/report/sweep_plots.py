@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import offset_copy
 
-from agegender.report.canvas import COLOURS, GREY, MARKERS, framed, new_figure, save_figure
+from agegender.report.canvas import COLOURS, GREY, MARKERS, Margins, framed, new_figure, save_figure
 from agegender.report.page import Figure
 from agegender.report.repeats import FIGURES, REPEATS, Row, figure_values, grouped, repeated, spread
 
@@ -138,7 +138,10 @@ def _draw(
     """Returns whether the frame cuts a bar."""
     names = [" · ".join("–" if value is None else value for value in chosen) for chosen in lines]
     columns = max(1, 64 // (max(map(len, [*names, "constant predictor"])) + 8))
-    figure, axis = new_figure((5, 3.4 + 0.16 * (len(lines) // columns)))
+    has_legend = bool(others) or constant is not None
+    rows = math.ceil((len(lines) + (constant is not None)) / columns) + bool(others) if has_legend else 0
+    top = 0.2 + 0.165 * rows
+    figure, axis = new_figure((5, 3.1 + top), Margins(top=top))
     values = sorted({point.x for points in lines.values() for point in points})
     scale = _scale(axis, values)  # before the lines, whose shift is of the axis as it will be
     for i, (name, points) in enumerate(zip(names, lines.values(), strict=True)):
@@ -148,7 +151,7 @@ def _draw(
         axis.axhline(constant, color=GREY, linewidth=1.2, linestyle="--", label="constant predictor")
     axis.set(xlabel=key + (f" ({scale} axis)" if scale != "linear" else ""), ylabel=f"{part} {label}")
     is_cut = _frame(axis, lines, constant, top=None if "years" in label else 1.0)
-    if others or constant is not None:
+    if has_legend:
         _legend(figure, axis, others, columns)
     _ticks(figure, axis, values)
     save_figure(figure, path)
@@ -217,7 +220,8 @@ def _legend(figure: Canvas, axis: Axes, others: Sequence[str], columns: int) -> 
         handles,
         labels,
         title=" · ".join(others) or None,
-        loc="outside upper center",
+        loc="upper center",
+        borderaxespad=0.2,
         ncols=min(len(labels), columns),
         frameon=False,
         fontsize=8,
@@ -229,7 +233,6 @@ def _ticks(figure: Canvas, axis: Axes, values: Sequence[float]) -> None:
     """The swept values themselves as ticks, as many of them labelled as have room."""
     if len(values) > _MANY_TICKS:
         return
-    figure.draw_without_rendering()  # the layout decides how wide the axis is
     labels, taken = [], -math.inf
     for value in values:
         text = f"{value:g}"
