@@ -12,7 +12,7 @@ import pandas as pd
 from agegender.core.files import atomic
 from agegender.data.manifest import age_interval
 from agegender.data.samples.load import Samples
-from agegender.evaluation.metrics import age_error
+from agegender.evaluation.age_figures import age_error
 
 WORST = "worst.npz"
 FACES = 6

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from agegender.evaluation.metrics import collapse_warnings
+from agegender.evaluation.collapse import collapse_warnings
 from agegender.report.figures import BOOTSTRAPPED, FIGURES, cell, judged_part, number
 from agegender.report.page import Block, Table, Text, Tile, Tiles
 from agegender.report.published import BESIDE
