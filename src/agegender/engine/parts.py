@@ -13,6 +13,7 @@ from agegender.balancing.balancer import Balancer
 from agegender.balancing.build import build_balancer
 from agegender.config.schedule import TRAINABLE
 from agegender.config.schema import TrainConfig
+from agegender.core import registry
 from agegender.core.seeding import seed_torch, stream
 from agegender.core.types import InputSpec, LabelSpec
 from agegender.data.batches import Batches, Share
@@ -23,6 +24,7 @@ from agegender.engine.labels import check_age_range, gender_loss, label_spec
 from agegender.engine.ranks import Ranks
 from agegender.models.backbone import Backbone
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
+from agegender.models.uncertainty.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Parts:
     batches: Batches
     network: AgeGenderNet
     balancer: Balancer
+    uncertainty: Uncertainty
     precision: int | str
     """32, bf16 or 16: what trainer.precision=auto came to."""
 
@@ -69,6 +72,8 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
     ranks = Ranks(fabric)
     _check_phases(config, backbone)
+    uncertainty: Uncertainty = registry.build("uncertainty", config.uncertainty)
+    uncertainty.check(backbone)
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec)
     network = build_network(backbone, config.age_head, label_spec(config, dataset), config.model.sharing)
@@ -87,7 +92,7 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     )
     if ranks.rank:  # every rank drops out other features
         seed_torch(int(stream(config.seed, "rank", ranks.rank).integers(2**32)))
-    return Parts(config, fabric, ranks, dataset, batches, network, balancer, precision)
+    return Parts(config, fabric, ranks, dataset, batches, network, balancer, uncertainty, precision)
 
 
 def _check_phases(config: TrainConfig, backbone: Backbone) -> None:

@@ -55,8 +55,8 @@ _HISTORY = (
 )  # fmt: skip
 """Columns of history.csv that the report shows."""
 _SETTINGS = (
-    "run", "model.name", "attention.name", "model.sharing", "age_head.name", "data.name", "split.name",
-    "loss.lambda", "balancer.name", "seed",
+    "run", "ensemble", "predictions", "model.name", "attention.name", "model.sharing", "age_head.name",
+    "uncertainty.name", "data.name", "split.name", "loss.lambda", "balancer.name", "seed",
 )  # fmt: skip
 
 
