@@ -38,7 +38,7 @@ def check(config: PredictConfig) -> None:
 def execute(plan: Plan[PredictConfig]) -> int:
     """Write the predictions; exit code 1 when some photos could not be read."""
     from agegender.engine.predict import with_columns
-    from agegender.evaluation.table import write_predictions
+    from agegender.evaluation.table import COLUMNS, write_predictions
     from agegender.inference.photos import list_photos, read_chunks
     from agegender.inference.predictor import Predictor
 
@@ -49,7 +49,8 @@ def execute(plan: Plan[PredictConfig]) -> int:
     calibration = _calibration(predictor)
     tables, rejections = [], []
     for chunk, images_NHWC, rejected in read_chunks(photos, predictor.input_spec):
-        tables.append(with_columns(chunk, predictor.predict(chunk, images_NHWC)))
+        faces = chunk.reset_index(drop=True).reindex(columns=list(COLUMNS))
+        tables.append(with_columns(faces, predictor.predict(faces, images_NHWC)))
         rejections.append(rejected)
     table, rejected = pd.concat(tables, ignore_index=True), pd.concat(rejections, ignore_index=True)
     if calibration is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from agegender.config.inference import DataConfig, EvaluateConfig
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import read_json, write_json
+from agegender.data.interfaces import Source
 from agegender.data.samples.load import Samples, load_samples
 from agegender.engine.explanation import may_show
 from agegender.engine.predict import predictions_table, write_predicted
@@ -57,8 +58,8 @@ def judge_own_faces(config: EvaluateConfig, run: RunDirectory, display: Display)
 def own_faces(predictor: Predictor, parts: Sequence[str], display: Display) -> OwnFaces:
     """Faces of these parts of the predictor's run.
 
-    Drawn ones are drawn again where they are gone. Raises UserError for files that are gone or have
-    changed, and for a run that has no such faces.
+    A file that is gone is looked for where the run's data source has that face now; drawn ones are drawn
+    again. Raises UserError for files that are gone or have changed, and for a run that has no such faces.
     """
     run = predictor.run
     table = _listed(run)
@@ -67,11 +68,8 @@ def own_faces(predictor: Predictor, parts: Sequence[str], display: Display) -> O
     if not len(faces):
         raise UserError(f"{run} has no {' or '.join(parts)} faces")
     data = predictor.checkpoint.config["data"]
-    if len(_gone(faces)):
-        with suppress(UserError):  # of photographs the files may be there, whatever became of the folder
-            options = validate(DataConfig, {"data": data}).data
-            registry.build("data", options).prepare_files(faces)
-    gone = _gone(faces)
+    faces = _found_again(faces, data)
+    gone = faces.loc[_is_gone(faces), "path"]
     if len(gone):
         raise UserError(
             f"{len(gone)} of {len(faces)} files of {run} are not there any more, e.g. {gone.iloc[0]}"
@@ -110,5 +108,20 @@ def _listed(run: Path) -> pd.DataFrame:
         raise UserError(f"{split} is damaged: {' '.join(str(error).split())}") from error
 
 
-def _gone(faces: pd.DataFrame) -> pd.Series[str]:
-    return faces["path"][[not Path(str(path)).is_file() for path in faces["path"]]]
+def _found_again(faces: pd.DataFrame, data: dict[str, Any]) -> pd.DataFrame:
+    """The faces with the source's path for those whose file is gone, where it knows their ids."""
+    if not _is_gone(faces).any():
+        return faces
+    try:
+        source: Source = registry.build("data", validate(DataConfig, {"data": data}).data)
+        listed = source.read().faces
+    except UserError:  # its folder is gone, too
+        return faces
+    wanted = listed[listed["id"].isin(faces.loc[_is_gone(faces), "id"])]
+    source.prepare_files(wanted)
+    moved = dict(zip(wanted["id"], wanted["path"], strict=True))
+    return faces.assign(path=[moved.get(*row) for row in zip(faces["id"], faces["path"], strict=True)])
+
+
+def _is_gone(faces: pd.DataFrame) -> pd.Series[bool]:
+    return ~faces["path"].map(lambda path: Path(str(path)).is_file())
