@@ -125,7 +125,7 @@ def _drop_path() -> nn.Module:
 def test_dropout_drops_at_its_rate_and_keeps_the_mean(make: Callable[[], nn.Module], units: int) -> None:
     uncertainty = make_uncertainty("mc_dropout", passes=1000)
     ones = torch.ones(2, 4, 6, 6)
-    kept = torch.stack(list(uncertainty.passes(_Rates(make()), ones)))  # type: ignore[call-overload, arg-type]
+    kept = torch.stack(list(uncertainty.passes(_Rates(make()), ones)))  # type: ignore[arg-type]
     assert kept.unique().tolist() == pytest.approx([0, 1 / 0.75])
     assert torch.equal(kept[:, 0], kept[:, 1])  # a pass drops the same of every face
     of_units = kept[:, 0].flatten(1).view(1000, units, -1)
@@ -167,7 +167,7 @@ def test_compiled_code_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = network._below
     monkeypatch.setattr(torch, "compile", lambda _function: "compiled")
     network.compile_features()
-    assert network._below == "compiled"
+    assert "_below" in vars(network)
     network.uncompile_features()
     assert network._below == plain
     network.uncompile_features()  # nothing to undo

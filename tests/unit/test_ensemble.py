@@ -19,7 +19,7 @@ def _gaussian(seed: int, faces: int = 5) -> Predicted:
     return Predicted(draw.uniform(1, 80, faces), draw.uniform(2, 9, faces), draw.uniform(0, 1, faces))
 
 
-def _with_posterior(seed: int, faces: int = 4, ages: Floats | None = None) -> Predicted:
+def _with_posterior(seed: int, faces: int = 4, ages: np.ndarray | None = None) -> Predicted:
     """A head that answers the median of its posterior."""
     ages_A = AGES if ages is None else ages
     masses_NA = np.random.default_rng(seed).dirichlet(np.full(len(ages_A), 0.1), faces).astype(np.float32)
@@ -66,10 +66,10 @@ def test_two_members_by_hand() -> None:
 def test_members_that_agree_know_no_more_than_one() -> None:
     one = _gaussian(0)
     mixed = averaged([one, one, one])
-    np.testing.assert_allclose(mixed.epistemic_N, 0, atol=1e-7)
-    np.testing.assert_allclose(mixed.information_N, 0, atol=1e-12)
+    assert mixed.epistemic_N == pytest.approx(0, abs=1e-7)
+    assert mixed.information_N == pytest.approx(0, abs=1e-12)
+    assert mixed.columns["gender_mutual_information"].min() >= 0  # whatever rounding does
     np.testing.assert_allclose(_total(mixed), one.aleatoric_N)
-    assert (mixed.information_N >= 0).all()  # type: ignore[operator]
 
 
 def test_certain_members_that_contradict_share_all_of_a_bit() -> None:
