@@ -137,6 +137,8 @@ def test_an_ensemble_of_tables_and_of_networks_agree(runs: list[Path], call: Cal
     errors = np.sort(np.abs(table["age_pred"] - table["age"])[table["split"] == "cal"])
     half = (table["age_high"] - table["age_low"]) / 2
     np.testing.assert_allclose(half, errors[int(np.ceil((len(errors) + 1) * 0.5)) - 1], rtol=1e-6)
+    settings = read_yaml(workdir / "tables" / "config.yaml")
+    assert (settings["age_head"]["decode"], settings["uncertainty"]["passes"]) == ("median", 3)
     assert "the mean of 2 runs" in (workdir / "tables" / "report.md").read_text(encoding="utf-8")
 
     test = table[table["split"] == "test"]

@@ -36,8 +36,10 @@ class EvaluateConfig(Options):
     predictions: ExistingFile | None = Field(
         description="a CSV of any program: id, age_pred, gender_pred, gender_prob, and the labels"
     )
-    data: Annotated[AnyData | None, BeforeValidator(_chosen)]
-    uncertainty: AnyUncertainty | None
+    data: Annotated[AnyData | None, BeforeValidator(_chosen)] = Field(
+        description="faces to judge on; null: those that the run or the table has of its own"
+    )
+    uncertainty: AnyUncertainty | None = Field(description="how the run is asked; null: its own mode")
     faces: Literal["all", "unseen"] = Field(
         description="unseen leaves out files, and copies of files, that the run was trained or tuned on"
     )
@@ -98,7 +100,7 @@ class PredictConfig(Options):
     gender_codes: dict[Literal["female", "male"], int] = Field(
         description="codes that format=submission writes"
     )
-    uncertainty: AnyUncertainty | None
+    uncertainty: AnyUncertainty | None = Field(description="how the run is asked; null: its own mode")
     trainer: ComputeOptions
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ from agegender.evaluation.table import read_predictions
 from agegender.inference.faces import read_for
 from agegender.inference.own_faces import copy_dataset
 from agegender.inference.predictor import Predictor, own_mode
-from agegender.inference.settings import settings_of
+from agegender.inference.settings import OF_A_RUN, settings_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ def judge_ensemble(config: EvaluateConfig, run: RunDirectory, display: Display) 
     own = averaged([Predicted.of_table(member.table, member.posterior) for member in members], answer)
     table, predicted = with_columns(members[0].table, own), own
     calibration = Calibration.fit(table[table["split"] == "cal"], own_mode(members[0].config))
+    settings = {**settings_of(config), **_shared(members)}
+    run.write_config(settings)
     if config.data is None:
-        run.write_config({**settings_of(config), "data": members[0].config.get("data", {})})
+        run.write_config({**settings, "data": members[0].config.get("data", {})})
         named = ", ".join(str(member.run) for member in members)
         copy_dataset(
             members[0].run, run.path, f"the mean of {len(members)} runs ({named}) on their own faces"
@@ -111,6 +113,16 @@ def _answer(members: Sequence[Member]) -> str:
     """The median of the posterior where that is what all of them answer, else the mean."""
     answers = {member.config.get("age_head", {}).get("decode") for member in members}
     return "median" if answers == {"median"} else "mean"
+
+
+def _shared(members: Sequence[Member]) -> dict[str, Any]:
+    """The settings of how they answer that all members have in common."""
+    first, *others = [member.config for member in members]
+    return {
+        name: first[name]
+        for name in OF_A_RUN
+        if name in first and all(other.get(name) == first[name] for other in others)
+    }
 
 
 def _on_other_faces(

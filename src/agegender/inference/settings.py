@@ -7,7 +7,8 @@ from typing import Any
 from agegender.config.inference import EvaluateConfig
 from agegender.inference.predictor import Predictor
 
-_OF_THE_RUN = ("model", "attention", "age_head")
+OF_A_RUN = ("model", "attention", "age_head", "uncertainty")
+"""What tells how a run answers."""
 
 
 def settings_of(config: EvaluateConfig, predictor: Predictor | None = None) -> dict[str, Any]:
@@ -16,5 +17,5 @@ def settings_of(config: EvaluateConfig, predictor: Predictor | None = None) -> d
     if predictor is None:
         return given
     trained = predictor.checkpoint.config
-    own = {name: trained[name] for name in _OF_THE_RUN if name in trained}
+    own = {name: trained[name] for name in OF_A_RUN if name in trained}
     return {**given, **own, "uncertainty": predictor.mode.to_dict()}
