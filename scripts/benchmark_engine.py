@@ -143,7 +143,7 @@ def train(result: Path, settings: list[str]) -> None:
     """A run without its report, then the last epoch's answers to the val faces."""
     measured, parts = fitted(result, settings)
     rows = parts.dataset.part("val")
-    table = predict(parts.network, parts.batches.in_order(rows), nullcontext()).columns
+    table = predict(parts.network, parts.batches.in_order(rows), nullcontext(), parts.uncertainty).columns
     measured.val_age, measured.val_female = table["age_pred"].tolist(), table["gender_prob"].tolist()
     measured.write(result)
 

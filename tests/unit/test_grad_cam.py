@@ -145,10 +145,9 @@ def test_the_attention_is_that_of_the_last_stage() -> None:
 
 def test_faces_are_shown_where_they_may_be() -> None:
     drawn = composed("data.n=10")
-    assert may_show(drawn.data, drawn.report)
-    private = drawn.data.model_copy(update={"name": "utkface"})
-    assert not may_show(private, drawn.report)
-    assert may_show(private, drawn.report.model_copy(update={"images": True}))
+    assert may_show("synthetic", drawn.report)
+    assert not may_show("utkface", drawn.report)
+    assert may_show("utkface", drawn.report.model_copy(update={"images": True}))
 
 
 def test_a_run_writes_and_its_report_shows_them(tmp_path: Path) -> None:

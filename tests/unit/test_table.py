@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from agegender.core.errors import UserError
-from agegender.evaluation.table import COLUMNS, NEEDED, read_predictions, write_predictions
+from agegender.evaluation.table import (
+    COLUMNS,
+    NEEDED,
+    SEVERAL,
+    read_any_predictions,
+    read_predictions,
+    write_predictions,
+)
 
 
 def _table() -> pd.DataFrame:
@@ -109,3 +117,49 @@ def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
     table = read_predictions(tmp_path / "predictions.csv")
     assert len(table) == 0
     assert list(table.columns) == list(COLUMNS)
+
+
+def test_columns_of_several_passes_are_numbers(tmp_path: Path) -> None:
+    table = _table().assign(**dict.fromkeys(SEVERAL, 0.25))
+    write_predictions(table, tmp_path / "predictions.csv")
+    pd.testing.assert_frame_equal(
+        read_predictions(tmp_path / "predictions.csv")[list(SEVERAL)], table[list(SEVERAL)]
+    )
+    write_predictions(table.assign(age_std_epistemic="wide"), tmp_path / "predictions.csv")
+    with pytest.raises(UserError, match="age_std_epistemic is wide in row 1"):
+        read_predictions(tmp_path / "predictions.csv")
+
+
+def test_the_table_of_any_program_may_lack_its_parts(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    write_predictions(_table().drop(columns=["split", "cluster", "path"]), path)
+    assert read_any_predictions(path)["split"].tolist() == ["test"] * 3
+    write_predictions(_table(), path)
+    assert read_any_predictions(path)["split"].tolist() == ["val", "cal", "test"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": ["1", "2", "1"]}, "id is 1 in row 3, such rows: 1 of 3 .*each once"),
+        ({"split": ["val", None, "test"]}, "split is empty in row 2, .*val, cal, test"),
+        ({"split": "train"}, "split is train in row 1, such rows: 3 of 3"),
+        ({"age_std": [1, -1, 0]}, "age_std is -1.0 in row 2"),
+        ({"age_low": [1, 30, 1], "age_high": [1, 20, 1]}, "age_high is 20.0 in row 2, .*age_low or more"),
+        ({"age_low": [1, 2, np.nan], "age_high": 9}, "age_low is empty in row 3, .*where age_high has one"),
+        ({"age_max": [np.nan, 19, np.nan]}, "age_max is 19.0 in row 2, .*age_min or more"),
+        ({"age_max": np.nan}, "age_max is empty in row 2, .*where age_min has one"),
+        (
+            {"age": np.nan, "gender": None, "split": ["val", "cal", "test"]},
+            "no row of val or test has a label",
+        ),
+    ],
+)
+def test_what_the_table_of_any_program_may_get_wrong(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    write_predictions(_table().assign(**changes), tmp_path / "theirs.csv")
+    with pytest.raises(UserError, match=message) as caught:
+        read_any_predictions(tmp_path / "theirs.csv")
+    assert "theirs.csv: " in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""`agegender-evaluate`: score a trained run on any labelled source."""
+"""`agegender-evaluate`: judge a run, an ensemble or a table of predictions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ def check(config: EvaluateConfig) -> None:
     from agegender.evaluation.axes import check_columns
 
     check_accelerator(config.trainer.accelerator)
-    check_columns(config.evaluation.by)
-    load_best(config.run)
+    if config.predictions is None:  # else its own columns count, which the report knows
+        check_columns(config.evaluation.by)
+    if config.run is not None:
+        load_best(config.run)
+    for run in config.ensemble or () if config.data is not None else ():
+        load_best(run)
 
 
 def execute(plan: Plan[EvaluateConfig]) -> int:
@@ -41,6 +45,9 @@ ENTRY = Entry(
     examples=(
         "agegender-evaluate run=outputs/2026-01-31/12-00-00-000000 data=utkface data.root=~/UTKFace",
         "agegender-evaluate run=DIR data=csv data.csv=faces.csv data.columns.age=age faces=unseen",
+        "agegender-evaluate run=DIR uncertainty=tta                  # its own faces again, another way",
+        "agegender-evaluate ensemble=[DIR_A,DIR_B,DIR_C]             # the mean of several runs of one split",
+        "agegender-evaluate predictions=theirs.csv                   # what any program predicted",
     ),
     check=check,
 )

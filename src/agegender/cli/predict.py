@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,6 +14,10 @@ from agegender.config.inference import PredictConfig
 from agegender.config.preflight import Plan
 from agegender.core.errors import RunError, UserError
 from agegender.core.files import write_csv
+
+if TYPE_CHECKING:  # `--help` must not wait for torch
+    from agegender.evaluation.calibration import Calibration
+    from agegender.inference.predictor import Predictor
 
 
 def check(config: PredictConfig) -> None:
@@ -32,20 +37,24 @@ def check(config: PredictConfig) -> None:
 
 def execute(plan: Plan[PredictConfig]) -> int:
     """Write the predictions; exit code 1 when some photos could not be read."""
+    from agegender.engine.predict import with_columns
     from agegender.evaluation.table import COLUMNS, write_predictions
     from agegender.inference.photos import list_photos, read_chunks
     from agegender.inference.predictor import Predictor
 
     config = plan.jobs[0].config
     photos = list_photos(config.input, config.root, config.path_column)
-    predictor = Predictor(config.run, config.trainer.accelerator, config.trainer.batch_size)
+    trainer = config.trainer
+    predictor = Predictor(config.run, trainer.accelerator, trainer.batch_size, config.uncertainty)
+    calibration = _calibration(predictor)
     tables, rejections = [], []
     for chunk, images_NHWC, rejected in read_chunks(photos, predictor.input_spec):
         faces = chunk.reset_index(drop=True).reindex(columns=list(COLUMNS))
-        predicted = predictor.predict(faces, images_NHWC).columns
-        tables.append(faces.drop(columns=predicted.columns).join(predicted)[list(COLUMNS)])
+        tables.append(with_columns(faces, predictor.predict(faces, images_NHWC)))
         rejections.append(rejected)
     table, rejected = pd.concat(tables, ignore_index=True), pd.concat(rejections, ignore_index=True)
+    if calibration is not None:
+        table = calibration.apply(table)
     rejected_path = _rejected_path(config.output)
     _write_rejected(rejected, rejected_path)
     if config.format == "submission":
@@ -61,6 +70,22 @@ def execute(plan: Plan[PredictConfig]) -> int:
     if len(rejected):
         print(f"{len(rejected)} could not be read: {rejected_path}", file=sys.stderr)
     return 1 if len(rejected) else 0
+
+
+def _calibration(predictor: Predictor) -> Calibration | None:
+    """That of the run, unless other passes are asked for than those that it was made with."""
+    from agegender.engine.progress import Display
+    from agegender.inference.calibrated import calibration_of
+    from agegender.models.uncertainty.uncertainty import same_passes
+
+    if same_passes(predictor.mode, predictor.own_mode):
+        return calibration_of(predictor, Display())
+    print(
+        f"no age_low and age_high: the run was calibrated with uncertainty={predictor.own_mode.name}, "
+        f"not with these passes of {predictor.mode.name}",
+        file=sys.stderr,
+    )
+    return None
 
 
 def _rejected_path(output: Path) -> Path:

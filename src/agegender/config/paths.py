@@ -14,15 +14,15 @@ from agegender.core.nested import source_key
 
 PATH_KEYS = frozenset(
     {
-        "data.root", "data.csv", "model.weights", "tracking.mlflow", "run", "input", "output", "root",
-        "resume", "sweep.resume",
+        "data.root", "data.csv", "model.weights", "tracking.mlflow", "run", "predictions", "input", "output",
+        "root", "resume", "sweep.resume",
     }
 )  # fmt: skip
 SINGLE_KEYS = frozenset({"resume", "sweep.resume"})
 """Path keys that a sweep cannot vary: a comma in their value is a comma."""
 HYDRA_KEYS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
 """Paths whose interpolations (`${now:%H}`) are meant."""
-PATH_LIST_KEYS = frozenset({"runs", "compare"})
+PATH_LIST_KEYS = frozenset({"runs", "compare", "ensemble"})
 WORDS = frozenset({"null", "imagenet", "???"})
 """Values of path keys that are words, not paths."""
 

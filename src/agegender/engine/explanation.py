@@ -11,10 +11,9 @@ import pandas as pd
 import torch
 
 from agegender.config.judging import ReportOptions
-from agegender.config.options import DataOptions
 from agegender.core.files import atomic
-from agegender.data.dataset import Dataset
 from agegender.data.inputs import Inputs
+from agegender.data.samples.load import Samples
 from agegender.models.grad_cam import grad_cam
 from agegender.models.network import AgeGenderNet
 
@@ -22,26 +21,26 @@ EXPLANATION = "explain.npz"
 FACES = 6
 
 
-def may_show(data: DataOptions, report: ReportOptions) -> bool:
+def may_show(source: str, report: ReportOptions) -> bool:
     """Whether faces may lie in the run's directory: the drawn ones always, others if they were asked for."""
-    return report.images or data.name == "synthetic"
+    return report.images or source == "synthetic"
 
 
-def write_explanation(directory: Path, network: AgeGenderNet, dataset: Dataset) -> None:
+def write_explanation(directory: Path, network: AgeGenderNet, faces: pd.DataFrame, samples: Samples) -> None:
     """Maps of some faces of the judged part, and the faces; nothing where that part is empty.
 
     The file holds `id` and `face` (N, size, size, 3) as uint8, `age`, `gender` and perhaps attention, each
     (N, H, W), under the names of `Maps`.
     """
-    rows = _chosen(dataset.faces)
+    rows = _chosen(faces)
     if not len(rows):
         return
     device = next(network.parameters()).device
-    faces = dataset.samples[rows]
-    maps = grad_cam(network, Inputs(network.input_spec, device).make(torch.from_numpy(faces)))
+    pixels = samples[rows]
+    maps = grad_cam(network, Inputs(network.input_spec, device).make(torch.from_numpy(pixels)))
     tensors = {"age": maps.age_BHW, "gender": maps.gender_BHW, **maps.attention}
     content: dict[str, Any] = {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
-    content |= {"id": dataset.faces["id"].iloc[rows].to_numpy(str), "face": faces}
+    content |= {"id": faces["id"].iloc[rows].to_numpy(str), "face": pixels}
     with atomic(directory / EXPLANATION) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **content)
 

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from agegender.balancing.balancer import Balancer
 from agegender.balancing.build import build_balancer
 from agegender.config.schema import TrainConfig
+from agegender.core import registry
 from agegender.core.seeding import seed_torch, stream
 from agegender.core.types import InputSpec
 from agegender.data.batches import Batches, Share
@@ -24,6 +25,7 @@ from agegender.engine.labels import check_age_range, gender_loss, label_spec
 from agegender.engine.ranks import Ranks
 from agegender.engine.remedies import build_emphasis
 from agegender.models.network import AgeGenderNet, build_backbone, build_network
+from agegender.models.uncertainty.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Parts:
     balancer: Balancer
     group_dro: GroupDRO | None
     emphasis: Emphasis
+    uncertainty: Uncertainty
     precision: int | str
     """32, bf16 or 16: what trainer.precision=auto came to."""
 
@@ -69,6 +72,8 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
     precision = resolve_precision(trainer.accelerator, trainer.precision, backbone)
     fabric = make_fabric(trainer.accelerator, precision, trainer.devices, trainer.num_nodes)
     ranks = Ranks(fabric)
+    uncertainty: Uncertainty = registry.build("uncertainty", config.uncertainty)
+    uncertainty.check(backbone)
     with ranks.first_first():  # the others find the faces in the cache
         dataset = read(backbone.input_spec)
     network = build_network(backbone, config.age_head, label_spec(config, dataset), config.model.sharing)
@@ -95,4 +100,16 @@ def build_parts(config: TrainConfig, read: Callable[[InputSpec], Dataset]) -> Pa
         assert counts_TG is not None
         units_T = [head.label_spec.age_std**head.years_power, 1.0]
         group_dro = GroupDRO(config.loss.group_dro, units_T, emphasis.cells, counts_TG)
-    return Parts(config, fabric, ranks, dataset, batches, network, balancer, group_dro, emphasis, precision)
+    return Parts(
+        config,
+        fabric,
+        ranks,
+        dataset,
+        batches,
+        network,
+        balancer,
+        group_dro,
+        emphasis,
+        uncertainty,
+        precision,
+    )

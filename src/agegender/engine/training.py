@@ -15,7 +15,7 @@ from agegender.engine.explanation import may_show, write_explanation
 from agegender.engine.fit import Fit
 from agegender.engine.labels import train_genders
 from agegender.engine.parts import Parts, build_parts
-from agegender.engine.predict import Predicted, predict, predictions_table, write_predicted
+from agegender.engine.predict import predict, predictions_table, write_predicted
 from agegender.engine.progress import Display
 from agegender.engine.read_faces import read_faces
 from agegender.engine.run_directory import RunDirectory
@@ -23,6 +23,7 @@ from agegender.engine.step import loss_scales
 from agegender.engine.watch import Watch, unwatched
 from agegender.engine.worst import write_worst
 from agegender.evaluation.calibration import Calibration
+from agegender.evaluation.predicted import Predicted
 
 _PRECISION: dict[int | str, str] = {32: "float32", "bf16": "bf16", 16: "float16"}
 
@@ -51,8 +52,8 @@ def finish(fit: Fit) -> None:
     parts, run = fit.parts, fit.run
     fit.fit()
     _predict(parts, run)
-    if run.is_writer and may_show(parts.config.data, parts.config.report):
-        write_explanation(run.path, parts.network, parts.dataset)
+    if run.is_writer and may_show(parts.config.data.name, parts.config.report):
+        write_explanation(run.path, parts.network, parts.dataset.faces, parts.dataset.samples)
 
 
 def _introduce(parts: Parts, display: Display) -> None:
@@ -126,15 +127,15 @@ def _predict(parts: Parts, run: RunDirectory) -> None:
     Each rank takes a share of the faces.
     """
     dataset, network, ranks = parts.dataset, parts.network, parts.ranks
+    network.uncompile_features()
     best = load_best(run.path / BEST).state if ranks.is_first else {}
     network.load_state_dict(ranks.broadcast(best))
     rows = np.concatenate([dataset.part(part) for part in ("val", "cal", "test")])
-    mine = predict(network, parts.batches.in_order(rows), nullcontext())
+    mine = predict(network, parts.batches.in_order(rows), nullcontext(), parts.uncertainty)
     predicted = Predicted.join(ranks.gather(mine))
     if run.is_writer:
-        faces = dataset.faces.iloc[rows]
-        table = predictions_table(faces, predicted)
+        table = predictions_table(dataset.faces.iloc[rows], predicted)
         calibration = Calibration.fit(table[table["split"] == "cal"], parts.config.uncertainty)
-        write_predicted(run.path, faces, predicted, calibration)
-        if may_show(parts.config.data, parts.config.report):
+        write_predicted(run.path, table, predicted.posterior, calibration)
+        if may_show(parts.config.data.name, parts.config.report):
             write_worst(run.path, dataset.samples, rows, table)

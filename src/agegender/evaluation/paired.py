@@ -42,7 +42,7 @@ def paired_difference(
     """
     if not tables_a or len(tables_a) != len(tables_b):
         raise UserError(f"runs must come in pairs, one seed each: {len(tables_a)} against {len(tables_b)}")
-    tables = _aligned([*tables_a, *tables_b])
+    tables = aligned([*tables_a, *tables_b])
     clusters = clusters_of(tables[0])
     sums_NK = np.concatenate([face_sums(table) for table in tables], axis=1)
     point = _means(sums_NK.sum(axis=0, keepdims=True), len(tables), rmse_cap, None)
@@ -70,24 +70,27 @@ def _means(samples_RK: Floats, runs: int, rmse_cap: float, draw: np.random.Gener
     return means
 
 
-def _aligned(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
-    """The tables with their rows in the order of the first one."""
+def aligned(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The tables with their rows in the order of the first one.
+
+    Raises UserError where they do not hold the same faces with the same labels.
+    """
     ids = pd.Index(tables[0]["id"])
     if not len(ids):
         raise UserError("there is no face to compare on")
     if not ids.is_unique:
         raise UserError(f"id {ids[ids.duplicated()][0]} stands in several rows: faces cannot be told apart")
-    aligned = []
+    found = []
     for table in tables:
         here = pd.Index(table["id"])
         alone = len(ids.symmetric_difference(here))
         if alone or len(here) != len(ids):
             raise UserError(f"the predictions are of other faces: {alone} ids are on one side only")
-        aligned.append(table.set_index("id").loc[ids])
-    for table in aligned[1:]:
+        found.append(table.set_index("id").loc[ids].reset_index())
+    for table in found[1:]:
         for name, labels in (("age", age_interval), ("gender", lambda table: table[["gender"]])):
-            before, now = labels(aligned[0]), labels(table)
+            before, now = labels(found[0]), labels(table)
             other = int(((before != now) & ~(before.isna() & now.isna())).any(axis=1).sum())
             if other:
                 raise UserError(f"the {name} of {other} of {len(ids)} faces is labelled otherwise")
-    return aligned
+    return found

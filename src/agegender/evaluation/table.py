@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ COLUMNS = (
 """Ages in years; `gender` and `gender_pred` are names of GENDERS; `gender_prob` is P(female) as the network
 says it, `gender_prob_calibrated` after temperature scaling."""
 
+SEVERAL = ("age_std_aleatoric", "age_std_epistemic", "gender_mutual_information")
+"""Columns behind those, of what several passes or networks say together: years, years, nats."""
+
+JUDGED = ("val", "cal", "test")
+"""Parts that predictions are of."""
 NEEDED = ("id", "age_pred", "gender_pred", "gender_prob")
 FLOAT_FORMAT = "%.9g"
 
@@ -49,7 +55,7 @@ def write_predictions(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read and check a predictions table; columns of COLUMNS that it lacks come back empty.
+    """Read and check a predictions table; columns of COLUMNS that it lacks come back empty, others stay.
 
     Raises UserError for a missing column, a missing or impossible prediction, an unknown gender.
     """
@@ -74,7 +80,33 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
-def _check(table: pd.DataFrame, path: Path) -> None:
+def read_any_predictions(path: Path) -> pd.DataFrame:
+    """The table of any program, with what it may leave out and what it may get wrong.
+
+    Without a column `split` all rows are test. Raises UserError beyond `read_predictions` for an id or a
+    part that cannot be, bounds that are the wrong way round, and where there is nothing to judge.
+    """
+    table = read_predictions(path)
+    if table["split"].isna().all():
+        table["split"] = "test"
+    refuse = _refusal(table, path)
+    refuse("id", table["id"].duplicated(), "each once")
+    refuse("split", ~table["split"].isin(JUDGED), ", ".join(JUDGED))
+    refuse("age_std", table["age_std"] < 0, "0 or more")
+    for low, high in (("age_min", "age_max"), ("age_low", "age_high")):
+        refuse(high, table[low] > table[high], f"{low} or more")
+        for one, other in ((low, high), (high, low)):
+            refuse(one, table[one].isna() & table[other].notna(), f"a number where {other} has one")
+    judged = table[table["split"] != "cal"]
+    if judged[["age", "age_min", "gender"]].isna().all(axis=None):
+        raise UserError(
+            f"{path}: no row of val or test has a label to judge by (columns age, or age_min and age_max; "
+            "gender)"
+        )
+    return table
+
+
+def _refusal(table: pd.DataFrame, path: Path) -> Callable[[str, pd.Series[bool], str], None]:
     def refuse(name: str, bad: pd.Series[bool], allowed: str) -> None:
         if bad.any():
             first = table.loc[bad, name].iloc[0]
@@ -83,9 +115,14 @@ def _check(table: pd.DataFrame, path: Path) -> None:
                 f"such rows: {int(bad.sum())} of {len(table)} (allowed: {allowed})"
             )
 
+    return refuse
+
+
+def _check(table: pd.DataFrame, path: Path) -> None:
+    refuse = _refusal(table, path)
     for name in NEEDED:
         refuse(name, table[name].isna(), "any value")
-    for name in (*_AGES, *_PROBABILITIES):
+    for name in (*_AGES, *_PROBABILITIES, *(name for name in SEVERAL if name in table)):
         numbers = pd.to_numeric(table[name], errors="coerce")
         refuse(name, table[name].notna() & ~np.isfinite(numbers), "a finite number")
         table[name] = numbers.astype(np.float64)

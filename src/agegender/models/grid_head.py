@@ -29,7 +29,7 @@ class GridHead(AgeHead):
             self.age_range = (options.age_range[0], options.age_range[1])
         low, high = self.age_range
         self.ages_A = torch.arange(math.floor(low), math.ceil(high) + 1)
-        self._decode = options.decode
+        self.answer = options.decode
 
     def prior(self) -> np.ndarray:
         """Share of the training labels in each year (A,)."""
@@ -48,7 +48,7 @@ class GridHead(AgeHead):
         posterior_BA = self.posterior(raw_BK)
         mean_B = mean_age(posterior_BA, self.ages_A)
         std_B = age_variance(posterior_BA, self.ages_A, mean_B).sqrt()
-        years_B = mean_B if self._decode == "mean" else self._median(posterior_BA)
+        years_B = mean_B if self.answer == "mean" else self._median(posterior_BA)
         return AgeEstimate(self.in_label_range(years_B), std_B, posterior_BA)
 
     def _median(self, posterior_BA: Tensor) -> Tensor:

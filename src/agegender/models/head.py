@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -34,6 +35,9 @@ class AgeHead(nn.Module):
 
     ages_A: Tensor | None
     """Whole years that the posterior is over; None for a head without one."""
+
+    answer: Literal["mean", "median"] = "mean"
+    """What of its posterior or its distribution `years_B` is."""
 
     def __init__(self, label_spec: LabelSpec) -> None:
         super().__init__()

@@ -112,6 +112,10 @@ class AgeGenderNet(nn.Module):
         functorch_config.donated_buffer = False  # each task goes back through the graph on its own
         self._below = torch.compile(self._below)  # type: ignore[method-assign]
 
+    def uncompile_features(self) -> None:
+        """Undo `compile_features`: compiled code does not heed hooks that are set after it was made."""
+        vars(self).pop("_below", None)
+
     def train(self, mode: bool = True) -> AgeGenderNet:
         super().train(mode)
         if self.frozen:

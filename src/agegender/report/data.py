@@ -62,7 +62,7 @@ def split_blocks(dataset: dict[str, Any]) -> list[Block]:
     name, how = dataset["split"], dataset.get("split_how")
     facts = [
         ("split", f"{name}: {how}" if name and how else name or "none: all faces are test"),
-        ("sha256 of the assignment", dataset["split_sha256"]),
+        ("sha256 of the assignment", dataset["split_sha256"] or "not known: no file was read"),
     ]
     if "copies" in dataset:
         facts += _copies(dataset)

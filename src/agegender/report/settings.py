@@ -13,11 +13,11 @@ from agegender.config.reproduce import command
 from agegender.report.page import Block, Code, Details, Text
 
 _SHOWN = (
-    "run", "model.name", "attention.name", "model.sharing", "age_head.name", "data.name", "split.name",
-    "loss.lambda", "balancer.name", "seed",
+    "run", "ensemble", "predictions", "model.name", "attention.name", "model.sharing", "age_head.name",
+    "uncertainty.name", "data.name", "split.name", "loss.lambda", "balancer.name", "seed",
 )  # fmt: skip
 """The few settings that tell runs apart."""
-_PLAIN = {"attention.name": "none", "model.sharing": "hard"}
+_PLAIN = {"attention.name": "none", "model.sharing": "hard", "uncertainty.name": "none"}
 """Not worth a word."""
 
 

@@ -19,5 +19,7 @@ class Plain(Uncertainty):
     class Options(UncertaintyOptions):
         """There is nothing to set but what all share."""
 
+    count = 1
+
     def passes(self, network: AgeGenderNet, images_BCHW: Tensor) -> Iterator[Outputs]:
         yield network(images_BCHW)
