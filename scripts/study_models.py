@@ -35,7 +35,7 @@ HEADS = (
     "regression", "classification", "dldl", "mean_variance", "coral", "corn", "bins", "gaussian",
 )  # fmt: skip
 REFERENCE = "regression"
-LAMBDAS = (1, 10, 100, 1000)
+LAMBDAS = (0.1, 1, 10, 100, 1000)
 SEEDS = (1, 2)
 """Beside 0, which the grid has."""
 ON_SMALL: Mapping[str, tuple[str, ...]] = {

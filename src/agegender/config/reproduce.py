@@ -13,6 +13,8 @@ from agegender.core.files import read_yaml
 
 _BARE = re.compile(r"[A-Za-z/][\w./@+-]*")
 _WORDS = ("null", "true", "false", "inf", "nan")
+OWN_FACES = "own"
+"""What `faces` says in the config.yaml of an evaluation on the runs' own faces; `data` is theirs, too."""
 _ORDERED = ("schedule.phases.", "data.sources.")
 """Mappings whose order says something."""
 
@@ -22,8 +24,11 @@ def command(config: dict[str, Any]) -> str | None:
 
     None where a group has an option that is not one of ours.
     """
-    entry = "evaluate" if "run" in config else "train"
+    is_train = "schedule" in config
+    entry = "train" if is_train else "evaluate"
     base = primary(entry)
+    if not is_train:
+        config = _asked(config, base)
     chosen = {name: option for item in base.pop("defaults") for name, option in item.items()}
     lines = []
     for group, options in groups(entry).items():
@@ -34,9 +39,17 @@ def command(config: dict[str, Any]) -> str | None:
             return None
         if nearest != chosen[group]:
             lines.append(f"{group}={nearest}")
-        base[group] = {**_option(group, nearest), **base.get(group, {})}
+        base[group] = {**_option(group, nearest), **(base.get(group) or {})}
     lines += _changes(config, {key: value for key, value in base.items() if key in config})
     return shlex.join([f"agegender-{entry}", *lines])
+
+
+def _asked(config: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation's settings less what its config.yaml says of the judged runs."""
+    asked = {key: value for key, value in config.items() if key in known}
+    if asked.get("faces") == OWN_FACES:
+        asked = {key: value for key, value in asked.items() if key not in ("data", "faces")}
+    return asked
 
 
 def _option(group: str, option: str) -> dict[str, Any]:

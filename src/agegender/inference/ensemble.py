@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from agegender.config.inference import EvaluateConfig
+from agegender.config.reproduce import OWN_FACES
 from agegender.core.errors import UserError
 from agegender.core.files import read_json, read_yaml
 from agegender.engine.predict import predictions_table, with_columns, write_predicted
@@ -53,7 +54,7 @@ def judge_ensemble(config: EvaluateConfig, run: RunDirectory, display: Display) 
     settings = {**settings_of(config), **_shared(members)}
     run.write_config(settings)
     if config.data is None:
-        run.write_config({**settings, "data": members[0].config.get("data", {})})
+        run.write_config({**settings, "data": members[0].config.get("data", {}), "faces": OWN_FACES})
         named = ", ".join(str(member.run) for member in members)
         copy_dataset(
             members[0].run, run.path, f"the mean of {len(members)} runs ({named}) on their own faces"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from agegender.config.compose import validate
 from agegender.config.inference import DataConfig, EvaluateConfig
+from agegender.config.reproduce import OWN_FACES
 from agegender.core import registry
 from agegender.core.errors import UserError
 from agegender.core.files import read_json, write_json
@@ -46,7 +47,7 @@ def judge_own_faces(config: EvaluateConfig, run: RunDirectory, display: Display)
     trainer = config.trainer
     predictor = Predictor(config.run, trainer.accelerator, trainer.batch_size, config.uncertainty)
     data = predictor.checkpoint.config["data"]
-    run.write_config({**settings_of(config, predictor), "data": data})
+    run.write_config({**settings_of(config, predictor), "data": data, "faces": OWN_FACES})
     own = own_faces(predictor, JUDGED, display)
     copy_dataset(config.run, run.path, f"the val, cal and test faces of {config.run}, predicted again")
     predicted = predictor.predict(own.faces, own.samples)
