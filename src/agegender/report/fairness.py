@@ -11,7 +11,7 @@ import pandas as pd
 from agegender.core.files import write_csv, write_json
 from agegender.evaluation.fairness import OVERALL, Fairness, fairness, records
 from agegender.evaluation.table import FLOAT_FORMAT
-from agegender.report.canvas import BLUE, GREY, new_grid, save_figure
+from agegender.report.canvas import BLUE, GREY, PALE, new_grid, room_for_names, save_figure
 from agegender.report.page import Block, Figure, Table, Text
 
 _LABELS = {
@@ -150,12 +150,13 @@ def _draw(found: Fairness, drawn: list[str], path: Path) -> None:
         bars = (value - low, high - value)
         axis.errorbar(value, places, xerr=bars, fmt="o", color=BLUE, markersize=4, linewidth=1.2)
         axis.axvline(found.cells[name][0], color=GREY, linestyle="--", linewidth=1)
-        axis.grid(axis="x", color="#dddddd", linewidth=0.6)
-        axis.set_axisbelow(True)
+        axis.grid(axis="x", color=PALE, linewidth=0.8)
+        axis.grid(False, axis="y")
         axis.tick_params(axis="y", length=0)
         axis.set(xlabel=_LABELS[name][0], ylim=(len(shown) - 0.4, -0.6), yticks=[])
     labels = [titles.get(i) or f"{row['cell']} (n = {row['n']:,})" for i, row in enumerate(shown)]
     axes[0].set_yticks(places, labels, fontsize=8)
     for i in titles:
         axes[0].get_yticklabels()[i].set_fontweight("bold")
+    room_for_names(axes[0])
     save_figure(figure, path)

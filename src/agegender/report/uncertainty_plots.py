@@ -69,11 +69,10 @@ def _reliability(series: Mapping[str, Sequence[Row]], axis: Axes) -> None:
 
 def _counts(series: Mapping[str, Sequence[Row]], axis: Axes) -> None:
     for name, rows in series.items():
-        label, colour, _, side = _SERIES[name]
+        _, colour, _, side = _SERIES[name]
         places = [(row["bin"] + 0.5 + side) / BINS for row in rows]
-        axis.bar(places, [row["n"] for row in rows], width=0.38 / BINS, color=colour, label=label)
+        axis.bar(places, [row["n"] for row in rows], width=0.38 / BINS, color=colour)
     axis.set(xlabel="confidence in the gender", ylabel="faces", xlim=(0.45, 1.02))
-    axis.legend(frameon=False, loc="upper left", fontsize=9)
 
 
 def _risk(curve: Mapping[str, Sequence[float]], what: str, axis: Axes) -> None:
