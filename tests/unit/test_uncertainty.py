@@ -314,7 +314,7 @@ def test_the_report_of_a_calibrated_run(tmp_path: Path) -> None:
 
 def test_the_report_of_what_could_not_be_calibrated(tmp_path: Path) -> None:
     text = _run(tmp_path / "none", None, _faces(40).assign(age_std=np.nan))
-    assert "Nothing is calibrated: there were no predictions of a cal part" in text
+    assert "Nothing is calibrated: calibration.json is missing" in text
     assert not (tmp_path / "none" / "plots" / "age_uncertainty.png").exists()
     cal = _faces(12, part="cal").assign(gender="male")
     table = pd.concat([cal, _faces(40).assign(gender=None)], ignore_index=True)

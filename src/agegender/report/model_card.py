@@ -35,7 +35,7 @@ def write_model_card(
     """
     part = judged_part(figures)
     values = figures[part]
-    if "run" in config or not config or not dataset or values is None:
+    if "schedule" not in config or not dataset or values is None:
         return
     front = _front(run_dir, config, dataset, part, values)
     text = text_template("model_card.md").render(

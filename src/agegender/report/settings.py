@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -24,6 +25,10 @@ _PLAIN = {"attention.name": "none", "model.sharing": "hard", "uncertainty.name":
 def title(config: dict[str, Any], name: str) -> str:
     """What was trained on what, or else the run's name."""
     data, model, run = (_setting(config, key) for key in ("data.name", "model.name", "run"))
+    if config.get("predictions") is not None:
+        return f"Evaluation of {Path(config['predictions']).name}"
+    if config.get("ensemble") is not None:
+        return f"Ensemble of {len(config['ensemble'])} runs" + ("" if data is None else f" on {data}")
     if run is not None and data is not None:
         return f"Evaluation on {data}"
     return f"{model} on {data}" if model and data else f"Run {name}"
@@ -33,7 +38,7 @@ def facts(config: dict[str, Any]) -> list[tuple[str, str]]:
     """The settings in a line, named as they are typed."""
     found = [(key, _setting(config, key)) for key in _SHOWN]
     return [
-        (key.removesuffix(".name"), str(value))
+        (key.removesuffix(".name"), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for key, value in found
         if value is not None and value != _PLAIN.get(key)
     ]

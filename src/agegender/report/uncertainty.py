@@ -68,7 +68,11 @@ def uncertainty_blocks(
 
 def _calibrated_how(calibration: Calibration | None) -> list[Block]:
     if calibration is None:
-        return [Text("Nothing is calibrated: there were no predictions of a cal part to do it on.")]
+        return [
+            Text(
+                "Nothing is calibrated: calibration.json is missing, as where no face of a cal part was predicted."
+            )
+        ]
     said = []
     if calibration.ages is not None:
         ages = calibration.ages
