@@ -25,9 +25,9 @@ _PROMISE = (
 _DASHED = "Dashed: what would be perfect; where faces are left out, the mean over all."
 _ENDS = ("", "_low", "_high")
 _BY = {
-    "plain": "one width for all",
-    "predicted_age": "a width a band of predicted ages",
-    "group": "a width a group",
+    "plain": "the same for all",
+    "predicted_age": "by band of predicted ages",
+    "group": "by group",
 }
 _SCORES = {
     "age_nll": ("age: log loss (nats)", 3),
@@ -70,7 +70,7 @@ def _calibrated_how(calibration: Calibration | None) -> list[Block]:
     if calibration is None:
         return [
             Text(
-                "Nothing is calibrated: calibration.json is missing, as where no face of a cal part was predicted."
+                "Nothing is calibrated: calibration.json is missing, as it is where no cal face was predicted."
             )
         ]
     said = []
