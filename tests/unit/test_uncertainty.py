@@ -291,7 +291,7 @@ def test_the_report_of_a_calibrated_run(tmp_path: Path) -> None:
     old["id"] += " old"
     table = pd.concat([cal, _faces(), old], ignore_index=True)
     text = _run(tmp_path / "run", _fit(cal), table)
-    assert "conformal intervals of errors in units of age\\_std, one width for all, from 400 cal" in text
+    assert "conformal intervals of errors in units of age\\_std, the same for all, from 400 cal" in text
     assert "neither for other photographs and people" in text
     assert "| 90 % | " in text
     assert "| gender: the same, calibrated | " in text
@@ -314,7 +314,7 @@ def test_the_report_of_a_calibrated_run(tmp_path: Path) -> None:
 
 def test_the_report_of_what_could_not_be_calibrated(tmp_path: Path) -> None:
     text = _run(tmp_path / "none", None, _faces(40).assign(age_std=np.nan))
-    assert "Nothing is calibrated: calibration.json is missing" in text
+    assert "Nothing is calibrated: there is no calibration.json" in text
     assert not (tmp_path / "none" / "plots" / "age_uncertainty.png").exists()
     cal = _faces(12, part="cal").assign(gender="male")
     table = pd.concat([cal, _faces(40).assign(gender=None)], ignore_index=True)

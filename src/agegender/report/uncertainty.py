@@ -69,9 +69,7 @@ def uncertainty_blocks(
 def _calibrated_how(calibration: Calibration | None) -> list[Block]:
     if calibration is None:
         return [
-            Text(
-                "Nothing is calibrated: calibration.json is missing, as it is where no cal face was predicted."
-            )
+            Text("Nothing is calibrated: there is no calibration.json, for want of a predicted cal face.")
         ]
     said = []
     if calibration.ages is not None:
