@@ -69,7 +69,7 @@ def uncertainty_blocks(
 def _calibrated_how(calibration: Calibration | None) -> list[Block]:
     if calibration is None:
         return [
-            Text("Nothing is calibrated: there is no calibration.json, for want of a predicted cal face.")
+            Text("Nothing is calibrated: there is no calibration.json, for want of cal faces.")
         ]
     said = []
     if calibration.ages is not None:
