@@ -71,6 +71,7 @@ def test_a_run_directory_is_complete(tiny_run: Path) -> None:
     assert config["loss"] == {
         "lambda": 50.0, "age_unit": "years",
         "label_smoothing": 0.0, "class_weights": None, "focal_gamma": 0.0,
+        "age_weights": None, "lds_sigma": 2.0, "group_weights": None, "group_dro": None,
     }  # fmt: skip
     assert "${" not in (tiny_run / "config.yaml").read_text(encoding="utf-8")
 

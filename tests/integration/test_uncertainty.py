@@ -134,9 +134,10 @@ def test_an_ensemble_of_tables_and_of_networks_agree(runs: list[Path], call: Cal
     np.testing.assert_allclose(table["gender_prob"], female, rtol=1e-6)
     within = np.mean([member["age_std_aleatoric"] ** 2 for member in members], axis=0)
     np.testing.assert_allclose(table["age_std_aleatoric"] ** 2, within, rtol=1e-6)
-    errors = np.sort(np.abs(table["age_pred"] - table["age"])[table["split"] == "cal"])
-    half = (table["age_high"] - table["age_low"]) / 2
-    np.testing.assert_allclose(half, errors[int(np.ceil((len(errors) + 1) * 0.5)) - 1], rtol=1e-6)
+    scores = np.sort((np.abs(table["age_pred"] - table["age"]) / table["age_std"])[table["split"] == "cal"])
+    half = table["age_high"] - table["age_pred"]
+    quantile = scores[int(np.ceil((len(scores) + 1) * 0.5)) - 1]
+    np.testing.assert_allclose(half, quantile * table["age_std"], rtol=1e-6)
     settings = read_yaml(workdir / "tables" / "config.yaml")
     assert (settings["age_head"]["decode"], settings["uncertainty"]["passes"]) == ("median", 3)
     assert "the mean of 2 runs" in (workdir / "tables" / "report.md").read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ def test_intervals_are_over_seeds_where_there_are_several(tmp_path: Path) -> Non
     jobs = _jobs(tmp_path, *made, ({"model": "b", "seed": "0"}, 12.0, 0.8, 0.0))
     table = leaderboard(jobs, ranked(jobs))
     assert table.headers[:4] == ["", "model", "seeds", "age RMSE (years)"]
-    assert table.rows[0][:4] == ["1", "a", "2 of 2", "9.00 (-3.71–21.71)"]
+    assert table.rows[0][:4] == ["1", "a", "2 of 2", "9.00 (-3.71 to 21.71)"]
     assert table.rows[1][:4] == ["2", "b", "1 of 1", "12.00 (11.70–12.30)*"]
     assert "95 % t-intervals" in table.caption
     assert "* one job: 95 % intervals over the faces" in table.caption

@@ -43,7 +43,7 @@ def test_one_job_has_its_interval_over_faces() -> None:
 def test_seeds_alone() -> None:
     rows = [_row(8, seed="0"), _row(10, seed="1"), _row(None, status="missing", seed="2")]
     table = one_setting(rows, "test", "seeds")
-    assert table.rows[0] == ["age RMSE (years)", "2 of 3", "9.00 (-3.71–21.71)", "1.41"]
+    assert table.rows[0] == ["age RMSE (years)", "2 of 3", "9.00 (-3.71 to 21.71)", "1.41"]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ def _is_schema(annotation: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if value is None or (isinstance(value, dict) and set(value.values()) == {None}):  # no group is chosen
+    if value is None:
         return "null"
+    if isinstance(value, dict) and value and all(item is None for item in value.values()):
+        return "null"  # no group is chosen
     return str(value).lower() if isinstance(value, bool) else str(value)

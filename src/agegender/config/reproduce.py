@@ -32,7 +32,7 @@ def command(config: dict[str, Any]) -> str | None:
     chosen = {name: option for item in base.pop("defaults") for name, option in item.items()}
     lines = []
     for group, options in groups(entry).items():
-        if group not in config:
+        if config.get(group) is None:
             continue
         nearest = _nearest(group, options, str(chosen[group]), config[group])
         if nearest is None:

@@ -35,7 +35,8 @@ def write_model_card(
     """
     part = judged_part(figures)
     values = figures[part]
-    if "schedule" not in config or not dataset or values is None:
+    is_evaluation = any(key in config for key in ("run", "ensemble", "predictions"))
+    if is_evaluation or not config or not dataset or values is None:
         return
     front = _front(run_dir, config, dataset, part, values)
     text = text_template("model_card.md").render(

@@ -68,9 +68,7 @@ def uncertainty_blocks(
 
 def _calibrated_how(calibration: Calibration | None) -> list[Block]:
     if calibration is None:
-        return [
-            Text("Nothing is calibrated: there is no calibration.json, for want of cal faces.")
-        ]
+        return [Text("Nothing is calibrated: there is no calibration.json, for want of cal faces.")]
     said = []
     if calibration.ages is not None:
         ages = calibration.ages
