@@ -88,6 +88,7 @@ def test_a_needed_column(name: str, tmp_path: Path) -> None:
         ("age", "20-29", "age is 20-29 in row 2"),
         ("gender_prob", 1.2, "gender_prob is 1.2 in row 2"),
         ("gender_prob", -0.1, "gender_prob is -0.1 in row 2"),
+        ("gender_prob_calibrated", 1.2, "gender_prob_calibrated is 1.2 in row 2"),
         ("gender_pred", None, "gender_pred is empty in row 2"),
         ("gender_pred", "woman", "gender_pred is woman in row 2, .*allowed: female, male"),
         ("gender", "Male", "gender is Male in row 2, .*allowed: female, male"),

@@ -235,6 +235,19 @@ def test_some_faces_without_a_standard_deviation() -> None:
     assert "age_aurc" not in figures
 
 
+def test_one_width_for_all_sorts_no_faces(tmp_path: Path) -> None:
+    """Neither what is cut off at 0 years nor what a file rounds off is a degree of sureness."""
+    cal, table = (_faces(seed=seed).assign(age_std=np.nan) for seed in (1, 2))
+    table["age_pred"] = (table["age_pred"] - 15).clip(lower=0)
+    for intervals, sorts in (("plain", False), ("predicted_age", True)):
+        calibration = _fit(cal, intervals=intervals)
+        write_predictions(calibration.apply(table), tmp_path / "predictions.csv")
+        read = read_predictions(tmp_path / "predictions.csv")
+        assert (read["age_low"] == 0).any()
+        figures = uncertainty_metrics(read, Evidence(calibration, None, 0.9), bootstrap=0)
+        assert ("age_aurc" in figures) == sorts
+
+
 def test_the_posterior_counts_before_the_standard_deviation(tmp_path: Path) -> None:
     table, ages = _faces(60).assign(age=lambda table: table["age"].round()), np.arange(0, 101)
     masses = np.zeros((60, 101), np.float32)

@@ -72,7 +72,7 @@ class Conformal(BaseModel):
         errors_N = age_error(age_interval(cal).to_numpy(np.float64), cal["age_pred"].to_numpy(np.float64))
         scores_N = np.abs(errors_N) / _scale(cal, score)
         stratum_N = _stratum(cal, by)
-        sizes = stratum_N.value_counts().sort_index()
+        sizes = stratum_N.value_counts().sort_index()[lambda count: count > 0]
         return cls(
             by=by,
             score=score,
@@ -112,8 +112,9 @@ def _scale(table: pd.DataFrame, score: Score) -> Floats:
 def _stratum(table: pd.DataFrame, by: By) -> pd.Series[str]:
     """What must be known when a face is predicted: never the labelled age."""
     if by == "predicted_age":
-        names = np.array([band_name(band) for band in range(len(AGE_BANDS) + 1)], dtype=object)
-        return pd.Series(names[np.digitize(table["age_pred"], AGE_BANDS)], index=table.index)
+        names = pd.Index([str(band_name(band)) for band in range(len(AGE_BANDS) + 1)])
+        bands = pd.Categorical.from_codes(np.digitize(table["age_pred"], AGE_BANDS), names)
+        return pd.Series(bands, index=table.index)
     if by == "group":
         return table["group"]
     return pd.Series(None, index=table.index, dtype=object)

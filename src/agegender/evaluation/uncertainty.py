@@ -169,19 +169,18 @@ def _confidences(table: pd.DataFrame) -> dict[str, GenderConfidence]:
 
 
 def _rankings(table: pd.DataFrame) -> dict[str, Ranking]:
-    """Age by age_std, else by the width of its interval (of absolute errors); gender by its confidence.
-
-    None where all faces are alike sure.
-    """
+    """Age by age_std, else by its interval; gender by its confidence. None where all are alike sure."""
     rankings = {}
     ages_N2 = age_interval(table).to_numpy(np.float64)
     error_N = np.abs(age_error(ages_N2, table["age_pred"].to_numpy(np.float64)))
-    for unsure_N in (
-        table["age_std"].to_numpy(np.float64),
-        (table["age_high"] - table["age_low"]).to_numpy(np.float64),
-    ):
+    # the longer side of an interval: the other one may be cut at 0; rounded as files are
+    sides = pd.DataFrame(
+        {"up": table["age_high"] - table["age_pred"], "down": table["age_pred"] - table["age_low"]}
+    )
+    for unsure in (table["age_std"], sides.max(axis=1).round(5)):
+        unsure_N = unsure.to_numpy(np.float64)
         judged_N = unsure_N[~np.isnan(error_N)]
-        if len(judged_N) and not np.isnan(judged_N).any() and np.ptp(judged_N) > 1e-6:
+        if len(judged_N) and not np.isnan(judged_N).any() and np.ptp(judged_N) > 1e-4:
             rankings["age"] = Ranking.of(unsure_N, error_N)
             break
     if table["gender"].notna().any():
