@@ -46,6 +46,7 @@ FILES = {
     "report.html",
     "explain.npz",
     "worst.npz",
+    "calibration.json",
     "model_card.md",
     "plots",
     "checkpoints",

@@ -77,7 +77,7 @@ def test_the_galleries(tmp_path: Path) -> None:
         ("labelled 30", "predicted 80"), ("labelled 30", "predicted 10"),
     ]  # fmt: skip
     assert [words for _, words in genders.items] == [
-        ("labelled male", "P(female) = 0.99"), ("labelled male", "P(female) = 0.60"),
+        ("labelled male", "P(female) 0.99"), ("labelled male", "P(female) 0.60"),
     ]  # fmt: skip
     with Image.open(genders.items[0][0]) as photo:
         assert photo.size == (160, 160)

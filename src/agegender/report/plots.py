@@ -85,7 +85,7 @@ def age_scatter(table: pd.DataFrame, path: Path) -> None:
             true, predicted, gridsize=40, cmap="Blues", bins="log", mincnt=1, extent=extent, linewidths=0.2
         )
         bar = axis.inset_axes((1.03, 0, 0.035, 0.5))
-        figure.colorbar(cells, cax=bar).set_label("faces in a cell", size=8)
+        figure.colorbar(cells, cax=bar).set_label("faces in a cell", size=8, labelpad=0)
         bar.tick_params(labelsize=8)
     else:
         axis.scatter(true, predicted, s=12, alpha=0.4, color=BLUE, linewidths=0)

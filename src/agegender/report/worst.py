@@ -31,7 +31,7 @@ def worst_blocks(run_dir: Path, table: pd.DataFrame) -> list[Block]:
             for age, predicted in zip(age_labels(said), said["age_pred"], strict=True)
         ],
         "gender": [
-            (f"labelled {gender}", f"P(female) = {prob:.2f}")
+            (f"labelled {gender}", f"P(female) {prob:.2f}")
             for gender, prob in zip(said["gender"], said["gender_prob"], strict=True)
         ],
     }
