@@ -109,8 +109,6 @@ def _is_schema(annotation: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
+    if value is None or value == {"image_size": None}:  # all that agegender-evaluate knows of its data
         return "null"
-    if isinstance(value, dict) and value and all(item is None for item in value.values()):
-        return "null"  # no group is chosen
     return str(value).lower() if isinstance(value, bool) else str(value)
