@@ -46,7 +46,6 @@ FILES = {
     "report.html",
     "explain.npz",
     "worst.npz",
-    "calibration.json",
     "model_card.md",
     "plots",
     "checkpoints",
