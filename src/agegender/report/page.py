@@ -171,7 +171,11 @@ class Page:
     def to_html(self) -> str:
         """One HTML file without script or request; pictures are embedded."""
         return html_template("page.html").render(
-            page=self, kind=lambda block: type(block).__name__, embedded=_embedded, quoted=quote
+            page=self,
+            kind=lambda block: type(block).__name__,
+            pieces=_pieces,
+            embedded=_embedded,
+            quoted=quote,
         )
 
 
@@ -227,6 +231,11 @@ def _target(path: Path, folder: Path) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(map(_escaped, cells)) + " |"
+
+
+def _pieces(cell: str) -> list[str]:
+    """Between which a cell's line may break: not within an interval."""
+    return re.findall(r"\([^)]*\)|\S+", cell)
 
 
 def _embedded(path: Path) -> str:
