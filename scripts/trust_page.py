@@ -100,7 +100,8 @@ def page(study: Study) -> str:
         "## Plain, Monte Carlo dropout, test-time augmentation, ensemble",
         "",
         f"UTKFace, the test part; means over the {len(plain)} seeds, the ensemble is of all of them. "
-        "Intervals and temperature are fitted on the cal part of each one's own predictions.",
+        "Intervals and temperature are fitted on the cal part of each one's own predictions. "
+        "The networks were trained without augmentation: crops and mirror images are new to them.",
         "",
         *_modes(study, plain),
         "",
