@@ -115,6 +115,7 @@ def test_every_second_step_is_in_bf16(model: str, tmp_path: Path, monkeypatch: p
         return forward(network, images_BCHW)
 
     monkeypatch.setattr(AgeGenderNet, "forward", seen)
+    monkeypatch.delenv("AGEGENDER_DATA", raising=False)
     case = _case(f"precision_{model}")
     assert (case.model, case.bound, case.target) == (model, "at most", 1.0)
     toy = ["data=synthetic", "data.n=40", "data.image_size=32", "trainer.batch_size=8"]
