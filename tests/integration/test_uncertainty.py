@@ -155,6 +155,7 @@ def test_an_ensemble_of_tables_and_of_networks_agree(runs: list[Path], call: Cal
     assert len(read_predictions(workdir / "unseen" / "predictions.csv")) == len(test)
 
 
+@pytest.mark.usefixtures("workdir")
 def test_runs_of_two_splits_are_no_ensemble(runs: list[Path], tiny_run: Path, call: Call) -> None:
     done = call("evaluate", f"ensemble=[{runs[0]},{tiny_run}]", "hydra.run.dir=judged")
     assert done.code == 2
