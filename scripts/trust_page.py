@@ -134,6 +134,17 @@ def _cell(figures: Mapping[str, Any], name: str, digits: int) -> str:
     return text if low is None else f"{text} ({number(low, digits)}–{number(high, digits)})"
 
 
+def _figures(
+    corner: str, names: Mapping[str, tuple[str, int]], columns: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """A row a figure, a column a part of metrics.json."""
+    rows = [
+        [label, *(_cell(figures, name, digits) for figures in columns.values())]
+        for name, (label, digits) in names.items()
+    ]
+    return table([corner, *columns], rows)
+
+
 def _both(utkface: Trained, fairface: Trained) -> list[str]:
     names = {
         "age_rmse": ("age RMSE (years)", 2),
@@ -148,14 +159,9 @@ def _both(utkface: Trained, fairface: Trained) -> list[str]:
         "gender_ece": ("gender ECE", 3),
         "gender_ece_calibrated": ("gender ECE after temperature", 3),
     }
-    rows = [
-        [label, _cell(utkface.test, name, digits), _cell(fairface.test, name, digits)]
-        for name, (label, digits) in names.items()
-    ]
-    sizes = [
-        f"{name} (n = {run.test['n']:,})" for name, run in (("UTKFace", utkface), ("FairFace", fairface))
-    ]
-    return table(["test", *sizes], rows)
+    named = {"UTKFace": utkface, "FairFace": fairface}
+    columns = {f"{name} (n = {run.test['n']:,})": run.test for name, run in named.items()}
+    return _figures("test", names, columns)
 
 
 def _gaps(runs: Mapping[str, Path]) -> list[str]:
@@ -238,11 +244,7 @@ def _elsewhere(study: Study, run: Trained) -> list[str]:
         "gender_ece": ("gender ECE", 3),
         "gender_ece_calibrated": ("gender ECE after temperature", 3),
     }
-    rows = [
-        [label, *(_cell(figures, name, digits) for figures in columns.values())]
-        for name, (label, digits) in names.items()
-    ]
-    return table(["", *columns], rows)
+    return _figures("", names, columns)
 
 
 Faces = Callable[[pd.DataFrame], "pd.Series[bool]"]
