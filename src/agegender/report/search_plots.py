@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from agegender.report.canvas import BLUE, GREY, ORANGE, new_figure, save_figure
+from agegender.report.canvas import BLUE, GREY, ORANGE, new_figure, room_for_names, save_figure
 from agegender.report.page import Figure
 from agegender.report.trials import Search, Trial
 
@@ -56,6 +56,7 @@ def _history(path: Path, trials: Sequence[Trial], search: Search) -> None:
         axis.step(numbers, [*best, best[-1]], where="post", color=ORANGE, linewidth=1.4, zorder=1)
     axis.set(xlabel="trial", ylabel=search.label)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    room_for_names(axis)  # figures that hardly differ have long numbers
     save_figure(figure, path)
 
 
@@ -68,6 +69,9 @@ def _against(path: Path, trials: Sequence[Trial], search: Search, key: str) -> N
         is_log = min(numbers) > 0 and max(numbers) > 10 * min(numbers)
         if is_log:
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=8))
+            axis.xaxis.set_major_formatter("{x:.2g}")
+            axis.xaxis.set_minor_formatter(NullFormatter())  # ten of them in a decade run into one another
         elif len(set(numbers)) <= _FEW:
             axis.set_xticks(sorted(set(numbers)))
         axis.set_xlabel(key + (" (log axis)" if is_log else ""))
@@ -77,6 +81,7 @@ def _against(path: Path, trials: Sequence[Trial], search: Search, key: str) -> N
         axis.set_xticks(range(len(names)), names)
         axis.set(xlabel=key, xlim=(-0.5, len(names) - 0.5))
     axis.set_ylabel(search.label)
+    room_for_names(axis)  # figures that hardly differ have long numbers
     save_figure(figure, path)
 
 
